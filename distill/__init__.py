@@ -1,0 +1,1 @@
+"""Supervised and teacher-driven training of the same policies."""

@@ -1,0 +1,1 @@
+"""The loop that joins problems, rollouts and rewards, and the learner that it drives."""

@@ -1,0 +1,1 @@
+"""How answers are produced: generators, rendering, the turn loop."""

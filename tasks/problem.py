@@ -1,0 +1,101 @@
+"""A problem: what is asked, and the target that an answer is held against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tasks.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class MathTarget:
+    """A mathematical answer in LaTeX or plain notation, e.g. `\\frac{1}{2}`, `x^2-1`, `(0,1]`."""
+
+    kind: ClassVar[str] = "math"
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTarget:
+    """A number; an answer counts when |answer - value| <= max(absolute, relative * |value|)."""
+
+    kind: ClassVar[str] = "number"
+    value: float
+    absolute: float = 0.0
+    relative: float = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class TextTarget:
+    """Any one of these texts, compared after normalisation."""
+
+    kind: ClassVar[str] = "text"
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceTarget:
+    """Multiple choice: the letter of the right option, and the options' texts (A first)."""
+
+    kind: ClassVar[str] = "choice"
+    answer: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Top-left and bottom-right corners in Qwen3-VL's 0-1000 coordinates, x1 < x2 and y1 < y2."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxesTarget:
+    kind: ClassVar[str] = "boxes"
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountTarget:
+    kind: ClassVar[str] = "count"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PuzzleTarget:
+    """A puzzle of a reasoning-gym family; `entry` is the JSON that its scorer reads."""
+
+    kind: ClassVar[str] = "puzzle"
+    family: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissingTarget:
+    """The data has no gold answer: nothing can be graded, and every reward says so."""
+
+    kind: ClassVar[str] = "missing"
+
+
+type Target = MathTarget | NumberTarget | TextTarget | ChoiceTarget | BoxesTarget | CountTarget | PuzzleTarget | MissingTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One query with its target.
+
+    `id` is unique and stable over runs: caches, seeds and records are keyed by it. `reward` is the name of a
+    registered reward, or of a mixture with weights by reward name. `source` names the family or file that it came from:
+    mixing ratios and metrics are per source.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    target: Target
+    reward: str | Mapping[str, float]
+    source: str
+    tools: tuple[str, ...] = ()
