@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,4 @@ class Ungraded:
     detail: str = ""
 
 
-type Outcome = Grade | Ungraded
+Outcome: TypeAlias = Grade | Ungraded

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
 import PIL.Image
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Generator(Protocol):
 
     async def generate(self, request: Request) -> Generated: ...
 
-    async def publish(self, weights: Mapping[str, np.ndarray] | str, version: int) -> None:
-        """Makes `weights` live, in place. They are named as in the Hugging Face checkpoint: arrays, or the path of a safetensors file.
+    async def publish(self, weights: Mapping[str, "torch.Tensor"], version: int) -> None:
+        """Makes `weights` live, in place. They are named as in the Hugging Face checkpoint, on the CPU.
 
         When this returns, every token sampled from then on comes from the new weights, and no cache holds a state of the old ones. Requests in flight go on.
         """

@@ -5,14 +5,14 @@ Alignment, as everywhere in this project: column t describes token t; a log-prob
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import PIL.Image
 
 from tasks.message import ExecutedCall, Message
 from tasks.problem import Problem
 
-type Status = Literal["complete", "truncated", "over_turns", "over_calls", "over_tokens", "over_time"]
+Status: TypeAlias = Literal["complete", "truncated", "over_turns", "over_calls", "over_tokens", "over_time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Sampled:
         assert len(self.token_ids) == len(self.logprobs), (len(self.token_ids), len(self.logprobs))
 
 
-type Segment = Given | Sampled
+Segment: TypeAlias = Given | Sampled
 
 
 @dataclass(frozen=True, slots=True)

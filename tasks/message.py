@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import PIL.Image
 
-type Json = None | bool | int | float | str | list[Json] | dict[str, Json]
-type Role = Literal["system", "user", "assistant", "tool"]
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ImagePart:
     image: PIL.Image.Image
 
 
-type Part = TextPart | ImagePart
+Part: TypeAlias = TextPart | ImagePart
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from tasks.message import Message
 
@@ -81,7 +81,7 @@ class MissingTarget:
     kind: ClassVar[str] = "missing"
 
 
-type Target = MathTarget | NumberTarget | TextTarget | ChoiceTarget | BoxesTarget | CountTarget | PuzzleTarget | MissingTarget
+Target: TypeAlias = MathTarget | NumberTarget | TextTarget | ChoiceTarget | BoxesTarget | CountTarget | PuzzleTarget | MissingTarget
 
 
 @dataclass(frozen=True, slots=True)
