@@ -30,7 +30,8 @@ class Grade:
 class Ungraded:
     """Why no grade could be given: never a number, so it can neither raise nor lower a group's mean.
 
-    `reason` is one of a few short words that are counted (`timeout`, `crash`, `not-finite`, `missing-target`, ...); `detail` is for the reader.
+    `reason` is one of a few short words that are counted (`timeout`, `crash`, `not-finite`, `missing-target`, ...).
+    `detail` is for the reader.
     """
 
     reason: str

@@ -65,7 +65,8 @@ class Generator(Protocol):
     async def publish(self, weights: Mapping[str, "torch.Tensor"], version: int) -> None:
         """Makes `weights` live, in place. They are named as in the Hugging Face checkpoint, on the CPU.
 
-        When this returns, every token sampled from then on comes from the new weights, and no cache holds a state of the old ones. Requests in flight go on.
+        When this returns, every token sampled from then on comes from the new weights, and no cache holds a state of the old ones.
+        Requests in flight go on.
         """
         ...
 

@@ -34,7 +34,8 @@ class Given:
 class Sampled:
     """One assistant turn exactly as the engine sampled it, end token included.
 
-    `logprobs` are natural logs under the sampling distribution (temperature applied), one for each token. `policy_version` is that of the weights
+    `logprobs` are natural logs under the sampling distribution (temperature applied), one for each token. `policy_version` is that of the
+    weights
     which sampled the first token: the oldest of the turn.
     """
 
