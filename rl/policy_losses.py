@@ -67,7 +67,7 @@ class Gspo:
 
     In the token form of the paper, s_t = sg[s] pi / sg[pi]: every token has the value s and the gradient s grad log pi of its own,
     which for an advantage shared by all tokens is the gradient of the response form. s lies far closer to 1 than r: the paper
-    clips at 3e-4 and 4e-4.
+    clips at 3e-4 and 4e-4. An importance weight acts on each token's own gradient.
     Departure: each log r is clamped to +-20 before the mean.
     """
 
