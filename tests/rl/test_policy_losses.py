@@ -78,6 +78,8 @@ def test_an_advantage_of_zero_takes_the_negative_temperature_and_gives_no_gradie
     values, gradient = surrogate_and_gradient(SAPO, torch.tensor([0.7]), torch.zeros(1))
     assert values.item() == 0.0
     assert gradient.item() == 0.0
+    between = tokens_of(torch.tensor([2.7]).log(), torch.zeros(1))  # closed under 1.05, open under 1.0
+    assert SAPO(between).statistics["gate_below_half_frac"].item()
 
 
 def test_gate_is_counted_closed_where_its_slope_is_below_half() -> None:
@@ -147,8 +149,9 @@ def test_control_the_gate_without_a_clamp_gives_nan_gradients() -> None:
     assert log_ratios.grad.isnan().all()
 
 
-def test_bfloat16_log_probs_are_widened_before_they_are_subtracted() -> None:
-    now, old = torch.tensor([-7.03125], dtype=torch.bfloat16), torch.tensor([-7.0])
-    values = SAPO(PolicyTokens(now, old, old, torch.ones(1), torch.zeros(1, dtype=torch.long), 1)).values_N
+@pytest.mark.parametrize("old_dtype", [torch.bfloat16, torch.float32])
+def test_bfloat16_log_probs_are_widened_before_they_are_subtracted(old_dtype: torch.dtype) -> None:
+    now, old = torch.tensor([-7.03125], dtype=torch.bfloat16), torch.tensor([-0.0703125], dtype=old_dtype)
+    values = Grpo(0.2, 0.2)(PolicyTokens(now, old, old, torch.ones(1), torch.zeros(1, dtype=torch.long), 1)).values_N
     assert values.dtype == torch.float32
-    assert values.item() == pytest.approx(4 / (1 + math.exp(1 - math.exp(-0.03125))), abs=1e-6)
+    assert values.item() == pytest.approx(math.exp(-7.03125 + 0.0703125), rel=1e-6)
