@@ -88,6 +88,8 @@ class ColdStartSettings(Settings):
     long_share: Share = Field(0.5, description="share of the steps that belong to the second phase")
     validation_share: Share = Field(0.1, description="share of the demonstrations that is held back to choose the best checkpoint")
     validate_every: Count = Field(25, description="steps between validations; the checkpoint with the lowest validation loss is kept")
+    patience: Count = Field(6, description="validations without a better one after which the cold start ends")
+    micro_batch_tokens: Count = Field(8192, description="tokens of a forward-backward pass, at the most")
     optimizer: OptimizerSettings = OptimizerSettings(lr=2e-3, warmup_steps=50, decay="cosine", weight_decay=0.01)
 
 
@@ -105,6 +107,7 @@ class RolloutSettings(Settings):
     max_tokens: Count = Field(128, description="sampled tokens a rollout at the most")
     temperature: Positive = Field(1.0, description="sampling temperature in training and evaluation")
     max_model_len: Count = Field(1024, description="longest sequence of the engine, prompt included")
+    max_num_seqs: Count = Field(256, description="sequences that an engine works on at one time")
     kv_cache_mib: Count = Field(64, description="MiB of the engine's key-value cache (on the CPU)")
     gpu_memory_utilization: Share = Field(0.5, description="share of GPU memory that an engine takes (on a GPU)")
 

@@ -1,0 +1,74 @@
+"""The parts of a run, made as its settings say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from rl.config import RunSettings
+from rl.frozen import FrozenPolicy
+from rl.learner import Learner
+from rl.model import SoftmaxSettings
+from rl.objectives import make_objective
+from rollouts.generator import Generator, Sampling
+from rollouts.render import Renderer
+
+
+def uses_bfloat16(settings: RunSettings) -> bool:
+    dtype = settings.policy.dtype
+    return dtype == "bfloat16" or (dtype == "auto" and torch.cuda.is_available())
+
+
+def sampling(settings: RunSettings, renderer: Renderer) -> Sampling:
+    return Sampling(settings.rollout.max_tokens, settings.rollout.temperature, renderer.banned_ids, renderer.stop_ids)
+
+
+def softmax(settings: RunSettings, renderer: Renderer) -> SoftmaxSettings:
+    """The learner's log-probs are those of the distribution that the generators sample from."""
+    return SoftmaxSettings(settings.rollout.temperature, renderer.banned_ids, settings.learner.logits_chunk)
+
+
+def build_generator(settings: RunSettings, path: Path, max_images: int) -> Callable[[], Generator]:
+    """What a generator's process makes. The import is its own: the driver needs neither engine."""
+    rollout = settings.rollout
+    dtype = "bfloat16" if uses_bfloat16(settings) else "float32"
+
+    def vllm() -> Generator:
+        from rollouts.vllm_engine import VllmGenerator, VllmSettings
+
+        return VllmGenerator(
+            VllmSettings(
+                model_path=path,
+                max_model_len=rollout.max_model_len,
+                max_images=max_images,
+                max_num_seqs=rollout.max_num_seqs,
+                dtype=dtype,  # type: ignore[arg-type]
+                seed=settings.seed,
+                kv_cache_mib=rollout.kv_cache_mib,
+                gpu_memory_utilization=rollout.gpu_memory_utilization,
+            )
+        )
+
+    def plain() -> Generator:
+        from rollouts.torch_engine import TorchGenerator, TorchSettings
+
+        return TorchGenerator(TorchSettings(model_path=path, max_model_len=rollout.max_model_len, max_images=max_images, dtype=dtype))  # type: ignore[arg-type]
+
+    return vllm if rollout.engine == "vllm" else plain
+
+
+def build_learner(settings: RunSettings, path: Path, renderer: Renderer) -> Callable[[], Learner]:
+    distribution = softmax(settings, renderer)
+    bfloat16 = uses_bfloat16(settings)
+
+    def build() -> Learner:
+        torch.manual_seed(settings.seed)
+        return Learner(path, settings.learner, make_objective(settings.objective), distribution, settings.loop.steps, bfloat16=bfloat16)
+
+    return build
+
+
+def build_reference(settings: RunSettings, path: Path, renderer: Renderer) -> Callable[[], FrozenPolicy]:
+    distribution = softmax(settings, renderer)
+    bfloat16 = uses_bfloat16(settings)
+    return lambda: FrozenPolicy(path, distribution, settings.learner.micro_batch_tokens, bfloat16=bfloat16)

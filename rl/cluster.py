@@ -1,0 +1,224 @@
+"""Ray: the only module that knows it. Actors for generators, learner ranks and frozen models, and handles that follow the protocols.
+
+Everything an actor runs is a plain class of another module, which tests use without Ray.
+"""
+
+import asyncio
+import importlib
+import inspect
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+import torch
+from ray.exceptions import RayActorError
+
+from rl.batch import FloatsM, SapoBatch
+from rl.frozen import FrozenPolicy
+from rl.learner import Learner, UpdateReport
+from rl.tree import Tree
+from rollouts.generator import Generated, Generator, Request
+
+OBJECT_STORE_MIB = 256
+
+
+class Cluster:
+    """A Ray session of our own on this machine, or the cluster that RAY_ADDRESS names. Leaving the context ends all our actors."""
+
+    def __init__(self, on_cpu: bool) -> None:
+        self._on_cpu = on_cpu
+        self._actors: list[Any] = []
+
+    def __enter__(self) -> "Cluster":
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(namespace="posttrain", log_to_driver=True)
+        else:
+            # Logical CPUs: what our actors ask for is threads they rarely use at the same time.
+            ray.init(
+                num_cpus=max(8, os.cpu_count() or 1),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_MIB << 20 if self._on_cpu else None,
+                log_to_driver=True,
+                logging_level="ERROR",
+                namespace="posttrain",
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+        ray.shutdown()
+
+    def actors(self, number: int, *, threads: int = 1, preload: str, group: bool = False) -> list[Any]:
+        """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group."""
+        places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
+        rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
+        grouped = group and number > 1
+        return [self._actor({**place, **rendezvous} if grouped else {}, threads, preload) for place in places]
+
+    def _actor(self, environment: Mapping[str, str], threads: int, preload: str) -> Any:
+        variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", **environment}
+        resources = {"num_cpus": threads} if self._on_cpu else {"num_cpus": 1, "num_gpus": 1}
+        handle = ray.remote(_Host).options(runtime_env={"env_vars": variables}, max_concurrency=1000, **resources).remote(preload)
+        self._actors.append(handle)
+        return handle
+
+    def release(self, actors: Sequence[Any]) -> None:
+        """Ends these processes before the cluster does."""
+        for actor in actors:
+            ray.kill(actor)
+            self._actors.remove(actor)
+
+
+class _Host:
+    """The process of an actor. Calls of plain methods run one after the other in one thread, coroutines in the loop."""
+
+    def __init__(self, preload: str) -> None:
+        self._object: Any = None
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._thread.submit(importlib.import_module, preload)
+
+    async def start(self, build: Callable[[], object]) -> None:
+        self._object = await self._in_thread(build)
+
+    async def call(self, method: str, *arguments: object) -> object:
+        function = getattr(self._object, method)
+        if inspect.iscoroutinefunction(function):
+            return await function(*arguments)
+        return await self._in_thread(function, *arguments)
+
+    async def stream(self, method: str, *arguments: object) -> AsyncIterator[object]:
+        async for item in getattr(self._object, method)(*arguments):
+            yield item
+
+    async def _in_thread(self, function: Callable[..., object], *arguments: object) -> object:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+class RayGenerator(Generator):
+    """Generator replicas as one. Requests made in the same turn of the event loop travel together, dealt out in order."""
+
+    def __init__(self, replicas: Sequence[Any]) -> None:
+        self._replicas = list(replicas)
+        self._waiting: list[tuple[Request, asyncio.Future[Generated]]] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def start(self, build: Callable[[], Generator]) -> None:
+        await asyncio.gather(*(replica.start.remote(build) for replica in self._replicas))
+
+    async def generate(self, request: Request) -> Generated:
+        future: asyncio.Future[Generated] = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._dispatch)
+        self._waiting.append((request, future))
+        return await future
+
+    async def publish(self, weights: Mapping[str, torch.Tensor], version: int) -> None:
+        await self.publish_reference(ray.put(weights), version)
+
+    async def publish_reference(self, weights: Any, version: int) -> None:
+        await asyncio.gather(*(replica.call.remote("publish", weights, version) for replica in self._replicas))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(replica.call.remote("close") for replica in self._replicas))
+
+    def _dispatch(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for place, replica in enumerate(self._replicas):
+            share = waiting[place :: len(self._replicas)]
+            if share:
+                task = asyncio.ensure_future(self._serve(replica, share))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+    async def _serve(self, replica: Any, share: Sequence[tuple[Request, "asyncio.Future[Generated]"]]) -> None:
+        requests = [request for request, _ in share]
+        try:
+            async for reference in replica.stream.options(num_returns="streaming").remote("generate_all", requests):
+                index, answer = await reference
+                future = share[index][1]
+                if future.done():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+        except RayActorError as error:
+            _fail(share, RuntimeError(f"a generator process died: {error}"))
+        except ray.exceptions.RayTaskError as error:
+            _fail(share, RuntimeError(f"a generator failed: {error.cause if error.cause is not None else error}"))
+
+
+def _fail(share: Sequence[tuple[Request, "asyncio.Future[Generated]"]], error: Exception) -> None:
+    for _, future in share:
+        if not future.done():
+            future.set_exception(error)
+
+
+class RayLearner:
+    """The learner's ranks as one. Every call goes to all of them, rank 0 answers."""
+
+    def __init__(self, ranks: Sequence[Any], generator: RayGenerator) -> None:
+        self._ranks = list(ranks)
+        self._generator = generator
+
+    async def start(self, build: Callable[[], Learner]) -> None:
+        await asyncio.gather(*(rank.start.remote(in_group(build)) for rank in self._ranks))
+
+    async def update(self, batch: SapoBatch) -> UpdateReport:
+        report = await self._all("update", ray.put(batch))
+        assert isinstance(report, UpdateReport)
+        return report
+
+    async def publish(self, version: int) -> None:
+        """The weights go from rank 0 to the generators through the object store; the driver never holds them."""
+        references = [rank.call.remote("weights") for rank in self._ranks]
+        await self._generator.publish_reference(references[0], version)
+        await asyncio.gather(*references[1:])
+
+    async def save(self, folder: Path) -> None:
+        await self._all("save", folder)
+
+    async def load(self, folder: Path) -> None:
+        await self._all("load", folder)
+
+    async def _all(self, method: str, *arguments: object) -> object:
+        answers = await asyncio.gather(*(rank.call.remote(method, *arguments) for rank in self._ranks))
+        return answers[0]
+
+
+class RayFrozenModel:
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    async def start(self, build: Callable[[], FrozenPolicy]) -> None:
+        await self._actor.start.remote(build)
+
+    async def logprobs(self, trees: Sequence[Tree]) -> list[list[FloatsM]]:
+        result: list[list[FloatsM]] = await self._actor.call.remote("logprobs", list(trees))
+        return result
+
+
+BuiltT = TypeVar("BuiltT")
+
+
+def in_group(build: Callable[[], BuiltT]) -> Callable[[], BuiltT]:
+    """`build`, after joining the process group that the actor's environment describes, if it does."""
+
+    def joined() -> BuiltT:
+        if os.environ.get("WORLD_SIZE") and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        return build()
+
+    return joined
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,74 @@
+"""The one loop: batches of graded groups in, versions of the policy out. Synchronous is `max_lag` 0 of the stream."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rl.batch import SapoBatch
+from rl.learner import UpdateReport
+from rl.signal import SapoSignal
+from rl.stream import Batch, GroupStream
+
+
+class TrainedPolicy(Protocol):
+    """The learner as the loop sees it."""
+
+    async def update(self, batch: SapoBatch) -> UpdateReport: ...
+
+    async def publish(self, version: int) -> None:
+        """Makes the newest weights live on all generators, under that version."""
+        ...
+
+    async def save(self, folder: Path) -> None: ...
+
+    async def load(self, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepSeconds:
+    """Wall time of the parts of a step: waiting for groups, making the batch, the update, publishing."""
+
+    take: float
+    signal: float
+    update: float
+    publish: float
+
+    @property
+    def total(self) -> float:
+        return self.take + self.signal + self.update + self.publish
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """Step `step` (from 0) trained `batch` and made version `report.version`."""
+
+    step: int
+    batch: Batch
+    data: SapoBatch
+    report: UpdateReport
+    seconds: StepSeconds
+
+
+async def train(
+    stream: GroupStream, signal: SapoSignal, learner: TrainedPolicy, steps: range, after_step: Callable[[StepDone], Awaitable[bool]]
+) -> None:
+    """Runs `steps`, or fewer: `after_step` says whether to go on.
+
+    It is awaited while the new version is live and before new problems start: it logs, evaluates, saves.
+    """
+    stream.release()
+    for step in steps:
+        t0 = time.perf_counter()
+        batch = await stream.take()
+        t1 = time.perf_counter()
+        data = await signal.batch(batch.groups)
+        t2 = time.perf_counter()
+        report = await learner.update(data)
+        t3 = time.perf_counter()
+        await learner.publish(report.version)
+        t4 = time.perf_counter()
+        if not await after_step(StepDone(step, batch, data, report, StepSeconds(t1 - t0, t2 - t1, t3 - t2, t4 - t3))):
+            return
+        stream.release()

@@ -1,0 +1,148 @@
+"""A policy with its optimizer and schedule on one or more ranks: what reinforcement and supervised learning share."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import FullyShardedDataParallelPlugin
+from torch.distributed.tensor import DTensor
+from transformers import AutoProcessor, AutoTokenizer
+
+from rl.config import OptimizerSettings
+from rl.model import ModelInputs, Policy, SoftmaxSettings, TreeEncoder
+from rl.schedule import learning_rate
+
+
+class Optimization:
+    """Holds the trained state. Every rank of a sharded run makes one and calls the same methods in the same order.
+
+    `total_steps` is what the schedule ends at. Parameters are float32 where they are trained; on a GPU with `bfloat16` the passes run in
+    it.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        settings: OptimizerSettings,
+        softmax: SoftmaxSettings,
+        total_steps: int,
+        *,
+        bfloat16: bool,
+        freeze_vision: bool,
+    ) -> None:
+        sharding = FullyShardedDataParallelPlugin(
+            fsdp_version=2, auto_wrap_policy="transformer_based_wrap", state_dict_type="FULL_STATE_DICT", reshard_after_forward=True
+        )
+        ranks = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(),
+            mixed_precision="bf16" if bfloat16 else "no",
+            fsdp_plugin=sharding if ranks > 1 else None,
+        )
+        self.path = path
+        self.settings = settings
+        self.total_steps = total_steps
+        self.steps_done = 0
+        policy = Policy(path, torch.float32, softmax)
+        if freeze_vision and policy.has_vision:
+            policy.model.model.visual.requires_grad_(False)
+        policy.train()
+        parameters = [p for p in policy.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+        self.policy, self.optimizer = self.accelerator.prepare(policy, optimizer)
+        self.encode = TreeEncoder(path, self.accelerator.device)
+
+    @property
+    def rank(self) -> int:
+        return int(self.accelerator.process_index)
+
+    @property
+    def ranks(self) -> int:
+        return int(self.accelerator.num_processes)
+
+    def score(self, inputs: ModelInputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(logprobs_M, entropy_M)` of the trained tokens."""
+        with self.accelerator.autocast():
+            result: tuple[torch.Tensor, torch.Tensor] = self.policy(inputs)
+        return result
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Adds a micro-batch's share of the step's loss. Ranks average their gradients, so each share is multiplied by their number."""
+        self.accelerator.backward(loss * self.ranks)
+
+    def step(self) -> float:
+        """Clips, steps, clears; gives the norm of the gradient before clipping, over all ranks."""
+        norm = self.accelerator.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.steps_done += 1
+        return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+    def checkpoint_activations(self) -> None:
+        """Recompute activations in the backward pass: less memory, about a third more time."""
+        self.accelerator.unwrap_model(self.policy).model.gradient_checkpointing_enable()
+
+    def summed_over_ranks(self, sums: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if self.ranks == 1:
+            return sums
+        values = self.accelerator.reduce(torch.stack(list(sums.values())), reduction="sum")
+        return dict(zip(sums, values, strict=True))
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return learning_rate(self.settings, self.steps_done, self.total_steps)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Full weights on the CPU, named as in the checkpoint. Every rank must call it."""
+        state = self.accelerator.unwrap_model(self.policy).model.state_dict()
+        full = {name: (value.full_tensor() if isinstance(value, DTensor) else value) for name, value in state.items()}
+        return {name: value.detach().to("cpu", copy=True) for name, value in full.items()}
+
+    def save_policy(self, folder: Path) -> None:
+        """A checkpoint that plain transformers and vLLM load: weights, config, tokenizer, processor. Every rank must call it."""
+        weights = self.weights()
+        if self.rank == 0:
+            model = self.accelerator.unwrap_model(self.policy).model
+            model.save_pretrained(folder, state_dict=weights)
+            loader = AutoProcessor if self.accelerator.unwrap_model(self.policy).has_vision else AutoTokenizer
+            loader.from_pretrained(self.path).save_pretrained(folder)
+
+    def save_state(self, folder: Path) -> None:
+        """Optimizer, step and random states; with `save_policy` all that resuming needs."""
+        state = {
+            "optimizer": self.optimizer.state_dict(),
+            "steps_done": self.steps_done,
+            "torch": torch.get_rng_state(),
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+        }
+        torch.save(state, folder / f"optimization-{self.rank}-of-{self.ranks}.pt")
+
+    def load_state(self, folder: Path) -> None:
+        file = folder / f"optimization-{self.rank}-of-{self.ranks}.pt"
+        if not file.exists():
+            raise FileNotFoundError(
+                f"{file}: the checkpoint was written by another number of learner ranks; resume with the same learner.ranks"
+            )
+        state = torch.load(file, weights_only=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.steps_done = state["steps_done"]
+        torch.set_rng_state(state["torch"])
+        random.setstate(state["python"])
+        np.random.set_state(state["numpy"])
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        self.policy.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.policy.train()

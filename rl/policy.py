@@ -1,0 +1,131 @@
+"""The policy that is trained: a checkpoint, or a tiny Qwen3-VL that is built here with its tokenizer and image processor."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2VLImageProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
+    Qwen3VLVideoProcessor,
+)
+
+from rl.config import TinyPolicySettings
+
+# The tokens that Qwen3-VL's template uses, in its order.
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+    "<think>",
+    "</think>",
+)
+PATCH = 16
+HEAD_DIM = 32
+# Qwen's chat format: roles between <|im_start|> and <|im_end|>, tools in the system turn, tool results in a user turn.
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+
+
+def build_tiny_policy(settings: TinyPolicySettings, corpus: Iterable[str], seed: int, cache: Path) -> Path:
+    """A folder with an untrained Qwen3-VL, made once for the same settings, corpus and seed.
+
+    The tokenizer is byte-level BPE, so it holds any text; its merges are learnt from `corpus`, and every digit is a token of its own as in
+    Qwen3.
+    """
+    texts = list(corpus)
+    content = json.dumps([settings.model_dump(), texts, seed, 1], ensure_ascii=False).encode()
+    folder = cache / "policies" / hashlib.sha256(content).hexdigest()[:16]
+    if (folder / "complete").exists():
+        return folder
+    tokenizer = _tokenizer(texts, settings.vocab_size)
+    half = [0.5, 0.5, 0.5]
+    image_processor = Qwen2VLImageProcessor(
+        patch_size=PATCH, merge_size=2, size={"shortest_edge": 32 * 32, "longest_edge": 1024 * 1024}, image_mean=half, image_std=half
+    )
+    video_processor = Qwen3VLVideoProcessor(patch_size=PATCH, merge_size=2)
+    processor = Qwen3VLProcessor(image_processor, tokenizer, video_processor, chat_template=CHAT_TEMPLATE.read_text())
+    torch.manual_seed(seed)
+    model = Qwen3VLForConditionalGeneration(_config(settings, tokenizer))
+    # Position embeddings of the default scale would drown in the patch embeddings of an untrained tower.
+    torch.nn.init.normal_(model.model.visual.pos_embed.weight, std=0.5)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    (folder / "complete").touch()
+    return folder
+
+
+def _tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    bpe = Tokenizer(models.BPE())
+    words = Regex(r" ?[A-Za-z_]{2,}|[^\s]|\n+|\s+")
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(words, "isolated"),
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bpe.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=vocab_size - len(SPECIAL_TOKENS), initial_alphabet=alphabet, show_progress=False)
+    )
+    bpe.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=32768)
+    tokenizer.chat_template = CHAT_TEMPLATE.read_text()
+    return tokenizer
+
+
+def _config(settings: TinyPolicySettings, tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    return Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": settings.hidden_size,
+            "intermediate_size": settings.intermediate_size,
+            "num_hidden_layers": settings.num_layers,
+            "num_attention_heads": settings.num_heads,
+            "num_key_value_heads": settings.num_kv_heads,
+            "head_dim": HEAD_DIM,
+            "max_position_embeddings": 32768,
+            "initializer_range": 0.04,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5], "mrope_interleaved": True},
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": ids["<|im_end|>"],
+            "pad_token_id": ids["<|endoftext|>"],
+        },
+        vision_config={
+            "depth": settings.vision_depth,
+            "hidden_size": settings.vision_hidden_size,
+            "intermediate_size": 2 * settings.vision_hidden_size,
+            "num_heads": max(1, settings.vision_hidden_size // 32),
+            "patch_size": PATCH,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "out_hidden_size": settings.hidden_size,
+            "num_position_embeddings": 36,
+            "deepstack_visual_indexes": [settings.vision_depth - 2] if settings.vision_depth > 1 else [],
+            "initializer_range": 0.04,
+        },
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+        eos_token_id=ids["<|im_end|>"],
+        pad_token_id=ids["<|endoftext|>"],
+    )

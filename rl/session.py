@@ -1,0 +1,225 @@
+"""Reinforcement learning from a given policy to the last evaluation: what `rl.run` does after the cold start."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from tasks.build import Task
+from tasks.mixture import slots
+from tasks.source import PoolSource, Source
+
+from rewards.outcome import Grade, Ungraded
+from rl.advantages import AdvantageKind, group_advantages
+from rl.checkpoint import Checkpoint, Progress, write_checkpoint
+from rl.config import RunSettings
+from rl.evaluate import attempt_all
+from rl.evaluation_record import Evaluation, Stage, score_groups
+from rl.graded import GradedGroup
+from rl.grading import Grader
+from rl.loop import StepDone, TrainedPolicy, train
+from rl.query_filter import kept_problems, pass_rates, table_key
+from rl.records import Records
+from rl.rollout_records import RecordedRollout
+from rl.signal import SapoSignal
+from rl.stats import StepGroups, StepTimes, learner_stats, step_stats
+from rl.stream import GroupStream
+from rollouts.generator import Generator, Sampling
+from rollouts.group import run_group
+from rollouts.render import Renderer
+from tasks.problem import Problem
+
+
+class Display(Protocol):
+    """What the person at the terminal is shown; see `rl.progress`."""
+
+    def stage(self, name: str, total: int) -> None: ...
+
+    def advance(self, amount: int = 1) -> None: ...
+
+    def step(self, metrics: Mapping[str, float]) -> None: ...
+
+    def evaluation(self, accuracies: Mapping[str, float]) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class TooManyUngraded(RuntimeError):
+    """The share of rollouts that could not be graded passed `rewards.max_ungraded_share`."""
+
+
+class Session:
+    """`policy_key` says which policy it starts from, by content. Setting `stop` ends training after the step, with a checkpoint."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        tasks: Mapping[str, Task],
+        generator: Generator,
+        learner: TrainedPolicy,
+        signal: SapoSignal,
+        grader: Grader,
+        renderer: Renderer,
+        records: Records,
+        display: Display,
+        stop: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._tasks = tasks
+        self._generator = generator
+        self._learner = learner
+        self._signal = signal
+        self._grader = grader
+        self._renderer = renderer
+        self._records = records
+        self._display = display
+        self._stop = stop
+        self._train_s = 0.0
+        rollout = settings.rollout
+        self._sampling = Sampling(rollout.max_tokens, rollout.temperature, renderer.banned_ids, renderer.stop_ids)
+
+    async def run(self, policy_key: str, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is None:
+            await self._evaluate(0, "before")
+        else:
+            await self._learner.load(checkpoint.folder)
+            await self._learner.publish(checkpoint.progress.next_step)
+            self._train_s = checkpoint.progress.train_s
+            self._display.note(f"continues from {checkpoint.folder}")
+        sources = await self._sources(policy_key)
+        done = checkpoint.progress if checkpoint else Progress(0, {}, 0.0)
+        last = await self._train(sources, done)
+        if last == self._settings.loop.steps:
+            await self._evaluate(last, "after")
+
+    async def _sources(self, policy_key: str) -> dict[str, Source]:
+        """What is trained on: each task's pool without the queries that the filter drops, or all it has."""
+        settings = self._settings.query_filter
+        if not settings.enabled:
+            return {name: task.train for name, task in self._tasks.items()}
+        pools = {name: _pool(task, self._settings.tasks[name].pool) for name, task in self._tasks.items()}
+        problems = [problem for pool in pools.values() for problem in pool]
+        self._display.stage("query filter", len(problems))
+        key = table_key(policy_key, problems, settings.samples, repr(self._sampling))
+        table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
+        rates = await pass_rates(problems, settings.samples, self._filter_attempt, table)
+        (self._records.folder.path / "pass_rates.jsonl").write_text(table.read_text())
+        kept = kept_problems(pools, rates, settings)
+        counts = ", ".join(f"{name} {len(left)} of {len(pools[name])}" for name, left in kept.items())
+        self._display.note(f"queries kept: {counts}")
+        return {name: PoolSource(name, tuple(left), self._settings.seed) for name, left in kept.items()}
+
+    async def _train(self, sources: Mapping[str, Source], done: Progress) -> int:
+        settings = self._settings
+        loop = settings.loop
+        stream = GroupStream(
+            sources,
+            slots({name: task.weight for name, task in settings.tasks.items()}, loop.groups_per_batch),
+            self._train_attempt,
+            max_lag=loop.max_lag,
+            refill=loop.refill,
+            max_refills=loop.max_refills,
+            positions=done.positions,
+        )
+        self._display.stage("reinforcement learning", loop.steps)
+        self._display.advance(done.next_step)
+        finished = done.next_step
+
+        async def after_step(step: StepDone) -> bool:
+            nonlocal finished
+            finished = step.step + 1
+            self._check_ungraded(step)
+            self._log(step, finished)
+            ends = self._stop.is_set() or finished == loop.steps
+            if finished % settings.evaluation.every == 0 and not ends:
+                await self._evaluate(finished, "during")
+            if ends or finished % settings.checkpoint.every == 0:
+                await self._checkpoint(Progress(finished, dict(stream.positions), self._train_s))
+            return not ends
+
+        try:
+            await train(stream, self._signal, self._learner, range(done.next_step, loop.steps), after_step)
+        finally:
+            await stream.close()
+        return finished
+
+    async def _checkpoint(self, progress: Progress) -> None:
+        root = self._records.folder.path / "checkpoints"
+        written = await write_checkpoint(root, progress, self._learner.save, self._settings.checkpoint.keep)
+        self._display.note(f"checkpoint {written.folder}")
+
+    async def _evaluate(self, step: int, stage: Stage) -> None:
+        settings = self._settings.evaluation
+        samples = settings.samples if stage == "during" else settings.final_samples
+        problems = [problem for task in self._tasks.values() for problem in task.heldout]
+        if stage != "during":
+            self._display.stage(f"evaluation {stage} training", len(problems))
+        groups = await attempt_all(problems, samples, self._evaluation_attempt)
+        evaluation = Evaluation(step, stage, self._train_s, score_groups(groups))
+        self._records.log_evaluation(evaluation, ks=(samples,))
+        self._display.evaluation({task: evaluation.accuracy(task) or 0.0 for task in evaluation.tasks})
+
+    async def _train_attempt(self, problem: Problem, position: int) -> GradedGroup:
+        return await self._attempt(problem, self._settings.rollout.group_size, f"train/{position}", training=True)
+
+    async def _filter_attempt(self, problem: Problem, samples: int) -> GradedGroup:
+        group = await self._attempt(problem, samples, "filter", training=False)
+        self._display.advance()
+        return group
+
+    async def _evaluation_attempt(self, problem: Problem, samples: int) -> GradedGroup:
+        group = await self._attempt(problem, samples, "evaluation", training=False)
+        self._display.advance()
+        return group
+
+    async def _attempt(self, problem: Problem, size: int, stream: str, *, training: bool) -> GradedGroup:
+        named = f"{self._settings.seed}/{stream}"
+        group = await run_group(problem, size, self._generator, self._renderer, self._sampling, named)
+        return await self._grader.grade_group(group, named, training=training)
+
+    def _log(self, step: StepDone, finished: int) -> None:
+        seconds = step.seconds
+        self._train_s += seconds.total
+        times = StepTimes(seconds.total, seconds.take, 0.0, seconds.signal, seconds.update, seconds.publish)
+        groups = StepGroups(step.batch.groups, step.batch.dropped)
+        metrics = step_stats(groups, step.report.version - 1, times) | learner_stats(
+            step.report.version, step.report.grad_norm, step.report.stats
+        )
+        self._records.log(finished, metrics)
+        self._display.step(metrics)
+        self._display.advance()
+        if finished % self._settings.records.rollouts_every == 0 or finished == 1:
+            self._records.write_rollouts(
+                finished, _recorded(step, self._settings.records.rollouts_per_task, self._settings.objective.advantage), self._renderer.text
+            )
+
+    def _check_ungraded(self, step: StepDone) -> None:
+        members = [m for group in (*step.batch.groups, *step.batch.dropped) for m in group.members]
+        failed = [failure for group in (*step.batch.groups, *step.batch.dropped) for failure in group.failures]
+        reasons = [f"{m.outcome.reason}: {m.outcome.detail}" for m in members if isinstance(m.outcome, Ungraded)] + list(failed)
+        limit = self._settings.rewards.max_ungraded_share
+        share = len(reasons) / max(1, len(members) + len(failed))
+        if share > limit:
+            examples = "\n  ".join(list(dict.fromkeys(reasons))[:5])
+            raise TooManyUngraded(
+                f"{share:.0%} of the rollouts of step {step.step + 1} could not be graded "
+                f"(rewards.max_ungraded_share={limit}), e.g.\n  {examples}"
+            )
+
+
+def _pool(task: Task, size: int) -> list[Problem]:
+    number = size if task.train.size is None else min(size, task.train.size)
+    return [task.train.problem(position) for position in range(number)]
+
+
+def _recorded(step: StepDone, per_task: int, kind: AdvantageKind) -> Iterator[RecordedRollout]:
+    """The first groups of each task in the batch, with their advantages."""
+    seen: Counter[str] = Counter()
+    for group in step.batch.groups:
+        seen[group.problem.source] += 1
+        if seen[group.problem.source] > per_task:
+            continue
+        advantages = iter(group_advantages(group.rewards, kind))
+        for member in group.members:
+            graded = isinstance(member.outcome, Grade)
+            yield RecordedRollout(member.rollout, member.outcome, next(advantages) if graded else None)

@@ -1,0 +1,57 @@
+"""Graded groups to what the update reads: the first half of a method, whose other half is its objective."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from rewards.outcome import Grade
+from rl.advantages import AdvantageKind, group_advantages
+from rl.batch import FloatsM, PolicyBranch, PolicyTree, SapoBatch
+from rl.graded import GradedGroup
+from rl.tree import Stretch, Tree
+from rollouts.rollout import Rollout, Sampled, Segment
+
+
+class FrozenModel(Protocol):
+    """Log-probs under weights that never change: a reference, or a teacher."""
+
+    async def logprobs(self, trees: Sequence[Tree]) -> list[list[FloatsM]]:
+        """For each tree, for each of its branches, the log-probs of its trained tokens, in nats."""
+        ...
+
+
+class SapoSignal:
+    """Advantages within each group, and the reference's log-probs where a reference is given."""
+
+    def __init__(self, advantage: AdvantageKind, constant_length: int, reference: FrozenModel | None = None) -> None:
+        self._advantage = advantage
+        self._constant_length = constant_length
+        self._reference = reference
+
+    async def batch(self, groups: Sequence[GradedGroup]) -> SapoBatch:
+        """Ungraded rollouts have no advantage and are not in it; a group without a graded rollout has no tree."""
+        trees = [_policy_tree(group, self._advantage) for group in groups if group.rewards]
+        if self._reference is not None:
+            logprobs = await self._reference.logprobs([tree.tree for tree in trees])
+            trees = [tree.with_reference(values) for tree, values in zip(trees, logprobs, strict=True)]
+        return SapoBatch(tuple(trees), self._constant_length)
+
+
+def _policy_tree(group: GradedGroup, kind: AdvantageKind) -> PolicyTree:
+    graded = [member.rollout for member in group.members if isinstance(member.outcome, Grade)]
+    advantages = group_advantages(group.rewards, kind)
+    branches = tuple(_branch(rollout, advantage) for rollout, advantage in zip(graded, advantages, strict=True))
+    return PolicyTree(_stretch(graded[0].segments[:1]), branches, group.problem.source)
+
+
+def _branch(rollout: Rollout, advantage: float) -> PolicyBranch:
+    behavior = [logprob for turn in rollout.turns for logprob in turn.logprobs]
+    return PolicyBranch(_stretch(rollout.segments[1:]), advantage, np.array(behavior, dtype=np.float32))
+
+
+def _stretch(segments: Sequence[Segment]) -> Stretch:
+    token_ids = [token for segment in segments for token in segment.token_ids]
+    sampled = [isinstance(segment, Sampled) for segment in segments for _ in segment.token_ids]
+    images = tuple(image for segment in segments if not isinstance(segment, Sampled) for image in segment.images)
+    return Stretch(np.array(token_ids, dtype=np.int64), np.array(sampled, dtype=np.bool_), images)

@@ -1,0 +1,113 @@
+"""Graded groups as they are needed: many in flight, in order, of bounded age, and only those that teach something."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from rl.graded import GradedGroup
+from tasks.problem import Problem
+from tasks.source import Source
+
+
+class NothingToLearn(RuntimeError):
+    """Group after group gave the same reward to all of its rollouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`groups` are as many of each task as its slots; `dropped` ones had equal rewards or no grades, and were replaced."""
+
+    groups: tuple[GradedGroup, ...]
+    dropped: tuple[GradedGroup, ...]
+
+
+class GroupStream:
+    """Takes problems from `sources`, runs them, and hands out batches with `slots[task]` groups of each task.
+
+    At most (1 + max_lag) batches of groups are started and not yet taken, counted for each task by itself. `take` pops in the order of
+    starting, so a group started under version v is in the batch that trains version v + max_lag at the latest. With max_lag 0 nothing is in
+    flight between `take` and `release`: sampling and training alternate, and replacements start together when all else is done, so that
+    a run depends on nothing but its seed.
+
+    `positions` says how far each source has been consumed: the whole state of the stream.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        slots: Mapping[str, int],
+        attempt: Callable[[Problem, int], Awaitable[GradedGroup]],
+        *,
+        max_lag: int,
+        refill: bool,
+        max_refills: int,
+        positions: Mapping[str, int] | None = None,
+    ) -> None:
+        self._sources = sources
+        self._slots = slots
+        self._attempt = attempt
+        self._max_lag = max_lag
+        self._refill = refill
+        self._max_dropped = max_refills * sum(slots.values())
+        self.positions = {task: (positions or {}).get(task, 0) for task in slots}
+        self._in_flight: dict[str, deque[asyncio.Task[GradedGroup]]] = {task: deque() for task in slots}
+
+    @property
+    def num_in_flight(self) -> int:
+        return sum(map(len, self._in_flight.values()))
+
+    def release(self) -> None:
+        """Lets problems start until the window of every task is full: to be called when a new version is live."""
+        for task, slots in self._slots.items():
+            self._start(task, slots * (1 + self._max_lag) - len(self._in_flight[task]))
+
+    async def take(self) -> Batch:
+        """The next batch. Raises `NothingToLearn` when more than `max_refills` times its size were dropped on the way."""
+        taken: dict[str, list[GradedGroup]] = {task: [] for task in self._slots}
+        dropped: list[GradedGroup] = []
+        while missing := {task: n - len(taken[task]) for task, n in self._slots.items() if n > len(taken[task])}:
+            for task, number in missing.items():
+                self._start(task, number - len(self._in_flight[task]))
+            for task in missing:
+                while self._in_flight[task] and len(taken[task]) < self._slots[task]:
+                    group = await self._in_flight[task].popleft()
+                    self.positions[task] += 1
+                    if group.has_signal or not self._refill:
+                        taken[task].append(group)
+                        continue
+                    dropped.append(group)
+                    if len(dropped) > self._max_dropped:
+                        raise NothingToLearn(_explanation(dropped))
+                    if self._max_lag > 0:
+                        self._start(task, 1)
+        return Batch(tuple(group for groups in taken.values() for group in groups), tuple(dropped))
+
+    async def close(self) -> None:
+        """Cancels what is in flight."""
+        tasks = [task for queue in self._in_flight.values() for task in queue]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for queue in self._in_flight.values():
+            queue.clear()
+
+    def _start(self, task: str, number: int) -> None:
+        for _ in range(number):
+            position = self.positions[task] + len(self._in_flight[task])
+            problem = self._sources[task].problem(position)
+            self._in_flight[task].append(asyncio.ensure_future(self._attempt(problem, position)))
+
+
+def _explanation(dropped: list[GradedGroup]) -> str:
+    total = len(dropped)
+    solved = sum(bool(g.rewards) and min(g.rewards) == max(g.rewards) > 0 for g in dropped)
+    failed = sum(bool(g.rewards) and max(g.rewards) <= 0 for g in dropped)
+    silent = total - solved - failed
+    tasks = ", ".join(sorted({group.problem.source for group in dropped}))
+    return (
+        f"{total} groups in a row gave equal rewards to all of their rollouts, so there is nothing to learn from (tasks: {tasks}): "
+        f"{solved} earned the same reward throughout, {failed} earned nothing, {silent} could not be graded. "
+        "If they are too easy, let the query filter drop them or choose harder problems; if too hard, train the cold start longer, "
+        "raise rollout.group_size, or check the reward on a few answers."
+    )

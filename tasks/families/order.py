@@ -1,0 +1,33 @@
+"""Logic: put things in order from pairwise clues."""
+
+import random
+from dataclasses import dataclass
+
+from tasks.family import Example
+from tasks.message import text_message
+from tasks.problem import TextTarget
+
+LETTERS = "ABCDEFGHJK"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`C>A B>C A>D` -> `BCAD`; the demonstration finds the one that nothing exceeds, then chains the clues."""
+
+    items: int = 5
+    name: str = "order"
+    reward: str = "text"
+
+    def make(self, rng: random.Random) -> Example:
+        order = rng.sample(LETTERS, self.items)
+        clues = [f"{high}>{low}" if rng.random() < 0.5 else f"{low}<{high}" for high, low in zip(order, order[1:], strict=False)]
+        chain = "\n".join(f"{high}>{low}" for high, low in zip(order, order[1:], strict=False))
+        rng.shuffle(clues)
+        beaten = " ".join(clue[2] if clue[1] == ">" else clue[0] for clue in clues)
+        answer = "".join(order)
+        return Example(
+            messages=(text_message("user", f"Order from high to low: {' '.join(clues)}"),),
+            target=TextTarget((answer,)),
+            demonstration=f"<think>\nnot first: {beaten}\nfirst: {order[0]}\n{chain}\n</think>\n\n\\boxed{{{answer}}}",
+            key=" ".join(clues),
+        )
