@@ -19,7 +19,7 @@ from ray.exceptions import RayActorError
 
 from rl.batch import FloatsM, SapoBatch
 from rl.frozen import FrozenPolicy
-from rl.learner import Learner, UpdateReport
+from rl.learner import UpdateReport
 from rl.tree import Tree
 from rollouts.generator import Generated, Generator, Request
 
@@ -159,36 +159,44 @@ def _fail(share: Sequence[tuple[Request, "asyncio.Future[Generated]"]], error: E
             future.set_exception(error)
 
 
-class RayLearner:
-    """The learner's ranks as one. Every call goes to all of them, rank 0 answers."""
+class RayObject:
+    """The same object in every one of some actors, which may form a process group. A call goes to all, rank 0 answers."""
 
-    def __init__(self, ranks: Sequence[Any], generator: RayGenerator) -> None:
-        self._ranks = list(ranks)
+    def __init__(self, ranks: Sequence[Any]) -> None:
+        self.ranks = list(ranks)
+
+    async def start(self, build: Callable[[], object]) -> None:
+        """Makes the object; an earlier one in the same processes is given up."""
+        await asyncio.gather(*(rank.start.remote(in_group(build)) for rank in self.ranks))
+
+    async def call(self, method: str, *arguments: object) -> object:
+        answers = await asyncio.gather(*(rank.call.remote(method, *arguments) for rank in self.ranks))
+        return answers[0]
+
+
+class RayLearner:
+    """The learner's ranks as one."""
+
+    def __init__(self, learner: RayObject, generator: RayGenerator) -> None:
+        self._learner = learner
         self._generator = generator
 
-    async def start(self, build: Callable[[], Learner]) -> None:
-        await asyncio.gather(*(rank.start.remote(in_group(build)) for rank in self._ranks))
-
     async def update(self, batch: SapoBatch) -> UpdateReport:
-        report = await self._all("update", ray.put(batch))
+        report = await self._learner.call("update", ray.put(batch))
         assert isinstance(report, UpdateReport)
         return report
 
     async def publish(self, version: int) -> None:
         """The weights go from rank 0 to the generators through the object store; the driver never holds them."""
-        references = [rank.call.remote("weights") for rank in self._ranks]
+        references = [rank.call.remote("weights") for rank in self._learner.ranks]
         await self._generator.publish_reference(references[0], version)
         await asyncio.gather(*references[1:])
 
     async def save(self, folder: Path) -> None:
-        await self._all("save", folder)
+        await self._learner.call("save", folder.resolve())
 
     async def load(self, folder: Path) -> None:
-        await self._all("load", folder)
-
-    async def _all(self, method: str, *arguments: object) -> object:
-        answers = await asyncio.gather(*(rank.call.remote(method, *arguments) for rank in self._ranks))
-        return answers[0]
+        await self._learner.call("load", folder.resolve())
 
 
 class RayFrozenModel:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import PIL.Image
 import torch
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 
 from rl.chosen_logprobs import chosen_logprobs
 from rl.packing import ATTENTION, Packed, pack
+from rl.pixels import PixelProcessor
 from rl.tree import Tree
-
-Grid = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,28 +75,33 @@ class TreeEncoder:
         self._device = device
         self._image_token_id: int | None = config.image_token_id if has_vision else None
         self._merge_size: int = config.vision_config.spatial_merge_size if has_vision else 1
-        self._image_processor = AutoImageProcessor.from_pretrained(path) if has_vision else None
+        self._pixels = PixelProcessor(path) if has_vision else None
+
+    @classmethod
+    def on_cpu(cls, path: Path | str) -> "TreeEncoder":
+        return cls(path, torch.device("cpu"))
+
+    def expanded(self, compact_ids: Sequence[int], images: Sequence[PIL.Image.Image]) -> tuple[int, ...]:
+        """The learner's ids of a prompt with one placeholder an image: as many as the image has merged patches."""
+        if not images:
+            return tuple(compact_ids)
+        processor = self._processor()
+        sizes = iter([processor.num_patches(image) // self._merge_size**2 for image in images])
+        repeats = [next(sizes) if token == self._image_token_id else 1 for token in compact_ids]
+        return tuple(token for token, number in zip(compact_ids, repeats, strict=True) for _ in range(number))
 
     def __call__(self, trees: Sequence[Tree]) -> ModelInputs:
         stretches = [(tree.trunk, *tree.branches) for tree in trees]
         images = [image for tree in stretches for stretch in tree for image in stretch.images]
-        pixel_values, all_grids = self._pixels(images) if images else (None, None)
-        remaining = iter(all_grids.tolist() if all_grids is not None else ())
-        grids: list[list[list[Grid]]] = [[[_grid(next(remaining)) for _ in stretch.images] for stretch in tree] for tree in stretches]
-        packed = pack(trees, grids, self._image_token_id, self._merge_size)
-        return ModelInputs(
-            packed.to(self._device),
-            None if pixel_values is None else pixel_values.to(self._device),
-            None if all_grids is None else all_grids.to(self._device),
-        )
+        pixel_values, grids = self._processor()(images) if images else (None, [])
+        remaining = iter(grids)
+        by_stretch = [[[next(remaining) for _ in stretch.images] for stretch in tree] for tree in stretches]
+        packed = pack(trees, by_stretch, self._image_token_id, self._merge_size).to(self._device)
+        if pixel_values is None:
+            return ModelInputs(packed, None, None)
+        return ModelInputs(packed, pixel_values.to(self._device), torch.tensor(grids, device=self._device))
 
-    def _pixels(self, images: list[PIL.Image.Image]) -> tuple[torch.Tensor, torch.Tensor]:
-        if self._image_processor is None:
+    def _processor(self) -> PixelProcessor:
+        if self._pixels is None:
             raise ValueError(f"{self._path} is a text-only checkpoint, but a problem has images: choose a VL checkpoint or text tasks")
-        processed = self._image_processor(images=images, return_tensors="pt")
-        return processed["pixel_values"], processed["image_grid_thw"]
-
-
-def _grid(values: Sequence[int]) -> Grid:
-    frames, rows, columns = values
-    return frames, rows, columns
+        return self._pixels

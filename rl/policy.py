@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
@@ -66,6 +68,26 @@ def build_tiny_policy(settings: TinyPolicySettings, corpus: Iterable[str], seed:
     processor.save_pretrained(folder)
     (folder / "complete").touch()
     return folder
+
+
+def resolve_policy(name: str) -> Path:
+    """The local folder of a checkpoint: itself, or what the hub has under that name. Raises `ValueError` when there is neither."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            raise ValueError(f"policy.path={name}: the folder has no config.json; give the folder of a Hugging Face checkpoint")
+        return folder
+    try:
+        return Path(snapshot_download(name))
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise ValueError(f"policy.path={name}: no such folder, and the hub gave no checkpoint of that name ({error})") from error
+
+
+def policy_key(folder: Path) -> str:
+    """Differs whenever the files of a checkpoint do: names, sizes and times of change."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:16]
 
 
 def _tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
