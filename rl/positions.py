@@ -31,7 +31,9 @@ def rope_positions(
         assert grid is not None, "more image tokens than images"
         frames, rows, columns = grid[0], grid[1] // merge_size, grid[2] // merge_size
         size = frames * rows * columns
-        assert is_image[at : at + size].all(), f"an image of {frames} x {rows} x {columns} merged patches takes {size} placeholder tokens"
+        assert is_image[at : at + size].sum() == size, (
+            f"an image of {frames} x {rows} x {columns} merged patches takes {size} placeholder tokens"
+        )
         positions[:, at : at + size] = next_position + np.indices((frames, rows, columns)).reshape(3, -1)
         next_position += max(frames, rows, columns)
         at += size
