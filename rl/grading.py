@@ -25,7 +25,7 @@ class Grader:
             coin = random.Random(f"{stream}/{problem.id}")
             outcomes = [_flipped(outcome, coin) for outcome in outcomes]
         members = tuple(GradedRollout(rollout, outcome) for rollout, outcome in zip(group.rollouts, outcomes, strict=True))
-        return GradedGroup(problem, members, len(group.failures))
+        return GradedGroup(problem, members, group.failures)
 
 
 def transcript(rollout: Rollout) -> Transcript:
