@@ -1,0 +1,185 @@
+"""The generator on vLLM, in this process: one engine on a thread of its own, on its CPU build or on a GPU."""
+
+import gc
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rollouts.checkpoint_weights import CheckpointWeights, with_head
+from rollouts.engine_limits import EngineLimits
+from rollouts.engine_thread import EngineThread
+from rollouts.generator import Continuation, Generated, Request
+from rollouts.sample_seed import sample_seed
+
+if TYPE_CHECKING:
+    import torch
+    from vllm import RequestOutput, SamplingParams
+
+# The unit of prefix caching. The CPU attention kernels want a multiple of 32; their default, 128, would rarely hit in short prompts.
+BLOCK_SIZE = 32
+# Only the first and the last output of a sequence are of interest.
+_NEVER = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """`model_path` is a folder. `kv_cache_mib` counts on the CPU, `gpu_memory_utilization` on a GPU."""
+
+    model_path: Path
+    max_model_len: int = 1024
+    max_images: int = 1
+    max_num_seqs: int = 256
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 0
+    kv_cache_mib: int = 64
+    gpu_memory_utilization: float = 0.5
+
+
+class VllmGenerator(EngineThread):
+    """Implements `Generator`. One at a time in a process: vLLM keeps process-wide state, and reseeds the process's random streams."""
+
+    def __init__(self, settings: VllmSettings) -> None:
+        super().__init__(lambda: _VllmEngine(settings))
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request in the engine. `versions` are those of first tokens, by sample."""
+
+    count: int
+    versions: dict[int, int] = field(default_factory=dict)
+    continuations: dict[int, Continuation] = field(default_factory=dict)
+
+
+class _VllmEngine:
+    def __init__(self, settings: VllmSettings) -> None:
+        _prepare_environment()
+        import torch
+        from vllm import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        self._weights = CheckpointWeights.of(settings.model_path)
+        on_gpu = torch.cuda.is_available()
+        has_vision = any(".visual." in f".{name}" for name in self._weights.shapes)
+        memory = {"gpu_memory_utilization": settings.gpu_memory_utilization} if on_gpu else {"kv_cache_memory_bytes": settings.kv_cache_mib << 20}
+        vision = {"skip_mm_profiling": True, "limit_mm_per_prompt": {"image": settings.max_images, "video": 0}} if has_vision else {}
+        arguments = EngineArgs(
+            model=str(settings.model_path),
+            max_model_len=settings.max_model_len,
+            max_num_seqs=settings.max_num_seqs,
+            dtype=settings.dtype,
+            seed=settings.seed,
+            block_size=BLOCK_SIZE,
+            enable_prefix_caching=True,
+            enforce_eager=not on_gpu,
+            logprobs_mode="processed_logprobs",
+            generation_config="vllm",
+            mm_processor_cache_gb=0.25,
+            disable_log_stats=True,
+            **memory,
+            **vision,
+        )
+        self._llm = LLMEngine.from_engine_args(arguments)
+        config = self._llm.model_config.hf_config
+        self._tied = bool(config.tie_word_embeddings or getattr(config.get_text_config(), "tie_word_embeddings", False))
+        image_id = config.image_token_id if has_vision else None
+        vocab_size = config.get_text_config().vocab_size
+        self._limits = EngineLimits(str(settings.model_path), settings.max_model_len, settings.max_images, image_id, vocab_size)
+        self._pending: dict[int, _Pending] = {}
+        self._version = 0
+
+    def add(self, ticket: int, request: Request) -> None:
+        from vllm.exceptions import VLLMClientError
+
+        self._limits.check(request)
+        prompt: dict[str, object] = {"prompt_token_ids": list(request.prompt_ids)}
+        if request.images:
+            prompt["multi_modal_data"] = {"image": list(request.images)}
+        try:
+            (rendered,) = self._llm.renderer.render_cmpl([prompt])
+            self._limits.check_length(len(rendered["prompt_token_ids"]))
+            for index in range(request.count):
+                self._llm.add_request(f"{ticket}/{index}", rendered, _sampling_params(request, index))
+        except VLLMClientError as error:
+            raise ValueError(f"{self._limits.model_path}: {error}") from error
+        self._pending[ticket] = _Pending(request.count)
+
+    def cancel(self, ticket: int) -> None:
+        pending = self._pending.pop(ticket, None)
+        if pending is not None:
+            self._llm.abort_request([f"{ticket}/{index}" for index in range(pending.count)])
+
+    def busy(self) -> bool:
+        return bool(self._llm.has_unfinished_requests())
+
+    def step(self) -> Sequence[tuple[int, Generated]]:
+        finished = []
+        for output in self._llm.step():
+            ticket, index = map(int, output.request_id.split("/"))
+            pending = self._pending.get(ticket)
+            if pending is None:
+                continue
+            version = pending.versions.setdefault(index, self._version)
+            if output.finished:
+                pending.continuations[index] = _continuation(output, version)
+            if len(pending.continuations) == pending.count:
+                del self._pending[ticket]
+                continuations = tuple(pending.continuations[i] for i in range(pending.count))
+                finished.append((ticket, Generated(tuple(output.prompt_token_ids), continuations)))
+        return finished
+
+    def publish(self, weights: Mapping[str, "torch.Tensor"], version: int) -> None:
+        """Loads through vLLM's layer-wise reload: its CPU kernels hold packed copies of the weights, which a plain load would not reach."""
+        self._weights.check(weights)
+        # A tied head has a packed copy of its own on the CPU, so it is sent by name.
+        named = list(with_head(weights, self._tied).items())
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": named})
+        # Sequences in flight lose their keys and values too, and compute them anew.
+        self._llm.reset_prefix_cache(reset_running_requests=True)
+        self._llm.reset_encoder_cache()
+        self._version = version
+
+    def close(self) -> None:
+        self._llm.renderer.shutdown()
+        self._llm.engine_core.shutdown()
+        del self._llm
+        gc.collect()
+
+
+def _sampling_params(request: Request, index: int) -> "SamplingParams":
+    from vllm import SamplingParams
+
+    sampling = request.sampling
+    return SamplingParams(
+        temperature=sampling.temperature,
+        max_tokens=sampling.max_tokens,
+        stop_token_ids=list(sampling.stop_ids),
+        ignore_eos=True,  # `stop_ids` alone say where to stop.
+        logit_bias={banned: -float("inf") for banned in sampling.banned_ids},
+        seed=sample_seed(request.seed, index),
+        logprobs=0,
+        flat_logprobs=True,
+        detokenize=False,
+        stream_interval=_NEVER,
+    )
+
+
+def _continuation(output: "RequestOutput", version: int) -> Continuation:
+    (sample,) = output.outputs
+    assert sample.finish_reason in ("stop", "length"), sample.finish_reason
+    return Continuation(tuple(sample.token_ids), tuple(sample.logprobs.logprobs), sample.finish_reason, version)
+
+
+def _prepare_environment() -> None:
+    """What vLLM reads from the environment, as far as the user has not set it."""
+    import torch
+
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # The engine must live in this process: weights are handed over as tensors.
+    defaults = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    if not torch.cuda.is_available():
+        # One thread: OpenMP barriers cost more than they win at the sizes a CPU can train. No just-in-time compilation: 2 s for nothing.
+        defaults |= {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
