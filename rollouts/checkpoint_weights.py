@@ -25,7 +25,7 @@ class CheckpointWeights:
         shapes: dict[str, tuple[int, ...]] = {}
         for file in files:
             with safe_open(file, framework="numpy") as opened:
-                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}
+                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - not a mapping
         return cls(shapes)
 
     def check(self, weights: Mapping[str, "torch.Tensor"]) -> None:

@@ -16,9 +16,11 @@ from rollouts.sample_seed import sample_seed
 if TYPE_CHECKING:
     import torch
     from vllm import RequestOutput, SamplingParams
+    from vllm.v1.engine.llm_engine import LLMEngine
 
 # The unit of prefix caching. The CPU attention kernels want a multiple of 32; their default, 128, would rarely hit in short prompts.
 BLOCK_SIZE = 32
+PROMPT_TOKENS_A_STEP = 8192
 # Only the first and the last output of a sequence are of interest.
 _NEVER = 1 << 30
 
@@ -61,9 +63,7 @@ class _VllmEngine:
         from vllm.v1.engine.llm_engine import LLMEngine
 
         self._weights = CheckpointWeights.of(settings.model_path)
-        on_gpu = torch.cuda.is_available()
         has_vision = any(".visual." in f".{name}" for name in self._weights.shapes)
-        memory = {"gpu_memory_utilization": settings.gpu_memory_utilization} if on_gpu else {"kv_cache_memory_bytes": settings.kv_cache_mib << 20}
         vision = {"skip_mm_profiling": True, "limit_mm_per_prompt": {"image": settings.max_images, "video": 0}} if has_vision else {}
         arguments = EngineArgs(
             model=str(settings.model_path),
@@ -73,15 +73,16 @@ class _VllmEngine:
             seed=settings.seed,
             block_size=BLOCK_SIZE,
             enable_prefix_caching=True,
-            enforce_eager=not on_gpu,
             logprobs_mode="processed_logprobs",
             generation_config="vllm",
             mm_processor_cache_gb=0.25,
             disable_log_stats=True,
-            **memory,
+            use_tqdm_on_load=False,
+            **(_gpu_arguments(settings) if torch.cuda.is_available() else _cpu_arguments(settings)),
             **vision,
         )
         self._llm = LLMEngine.from_engine_args(arguments)
+        _remove_rendezvous_file(self._llm)
         config = self._llm.model_config.hf_config
         self._tied = bool(config.tie_word_embeddings or getattr(config.get_text_config(), "tie_word_embeddings", False))
         image_id = config.image_token_id if has_vision else None
@@ -148,6 +149,29 @@ class _VllmEngine:
         gc.collect()
 
 
+def _remove_rendezvous_file(llm: "LLMEngine") -> None:
+    """vLLM meets the one worker it has through a file that it would leave behind."""
+    method: str = llm.model_executor.driver_worker.worker.distributed_init_method
+    if method.startswith("file://"):
+        Path(method.removeprefix("file://")).unlink(missing_ok=True)
+
+
+def _gpu_arguments(settings: VllmSettings) -> dict[str, object]:
+    return {"gpu_memory_utilization": settings.gpu_memory_utilization}
+
+
+def _cpu_arguments(settings: VllmSettings) -> dict[str, object]:
+    from rollouts.vllm_scheduler import WholePromptScheduler
+
+    return {
+        "kv_cache_memory_bytes": settings.kv_cache_mib << 20,
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(settings.max_model_len, PROMPT_TOKENS_A_STEP),
+        "scheduler_cls": WholePromptScheduler,
+    }
+
+
 def _sampling_params(request: Request, index: int) -> "SamplingParams":
     from vllm import SamplingParams
 
@@ -172,14 +196,20 @@ def _continuation(output: "RequestOutput", version: int) -> Continuation:
     return Continuation(tuple(sample.token_ids), tuple(sample.logprobs.logprobs), sample.finish_reason, version)
 
 
+def engine_environment(*, on_gpu: bool) -> dict[str, str]:
+    """What vLLM reads from the environment when it is imported."""
+    # The engine must live in its caller's process: weights are handed over as tensors.
+    common = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    if on_gpu:
+        return common
+    # One thread: OpenMP barriers cost more than they win at the sizes a CPU can train. No just-in-time compilation: 2 s for nothing.
+    return common | {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
+
+
 def _prepare_environment() -> None:
-    """What vLLM reads from the environment, as far as the user has not set it."""
+    """Sets it, as far as the user has not."""
     import torch
 
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # The engine must live in this process: weights are handed over as tensors.
-    defaults = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    if not torch.cuda.is_available():
-        # One thread: OpenMP barriers cost more than they win at the sizes a CPU can train. No just-in-time compilation: 2 s for nothing.
-        defaults |= {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
-    for name, value in defaults.items():
+    for name, value in engine_environment(on_gpu=torch.cuda.is_available()).items():
         os.environ.setdefault(name, value)
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
