@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
+class NotFiniteError(ValueError):
+    """A grade was given a number that is NaN or infinite."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grade:
     """What an answer is worth.
@@ -23,7 +27,7 @@ class Grade:
     def __post_init__(self) -> None:
         for name, value in (("reward", self.reward), *self.parts.items()):
             if not math.isfinite(value):
-                raise ValueError(f"{name} is {value}; a grade holds finite numbers, anything else is Ungraded")
+                raise NotFiniteError(f"{name} is {value}; a grade holds finite numbers, anything else is Ungraded")
 
 
 @dataclass(frozen=True, slots=True)

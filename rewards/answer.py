@@ -1,0 +1,31 @@
+"""The thinking of a response, and the final answer after it.
+
+Everything up to the last `</think>` is thinking: chat templates often open the tag in the prompt. A `<think>` that is never closed means
+that there is no answer at all. A response without either tag is an answer without thinking.
+"""
+
+from dataclasses import dataclass
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`answer` is None when the thinking was never closed."""
+
+    thinking: str
+    answer: str | None
+
+
+def split_response(text: str) -> Response:
+    head, closed, tail = text.rpartition(CLOSE)
+    if closed:
+        return Response(head, None if OPEN in tail else tail.strip())
+    if OPEN in text:
+        return Response(text, None)
+    return Response("", text.strip())
+
+
+def final_answer(text: str) -> str:
+    """The text after the thinking, stripped; empty when there is none."""
+    return split_response(text).answer or ""

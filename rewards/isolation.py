@@ -1,0 +1,183 @@
+"""Grading in killable worker processes: nothing that a reward does can stop the caller, harm its neighbours or turn into a number.
+
+    await pool.grade_many([(reward, target, transcript), ...])
+        asynchronous components -> the caller's event loop, same time limit
+        the others              -> batches -> pebble -> worker processes (rewards/worker.py)
+        a batch that dies       -> its calls again, one by one, so that only the culprit pays
+        all components of a call -> combine -> Grade | Ungraded
+
+The time limit of a call starts when a worker starts that call; waiting in the queue costs nothing.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import TypeAlias
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from rewards.errors import RewardError
+from rewards.forkserver import EXIT_0, WorkerServer
+from rewards.grading import grade_once, without_images
+from rewards.mixture import RewardSpec, check_spec, combine, spec_of
+from rewards.outcome import Outcome, Ungraded
+from rewards.plugins import load_plugin
+from rewards.registry import BUILT_IN, Reward, plugin_origins
+from rewards.transcript import Transcript
+from rewards.worker import WorkerCall, run_batch, start_worker
+from tasks.problem import MissingTarget, Target
+
+Call: TypeAlias = tuple[str | Mapping[str, float] | RewardSpec, Target, Transcript]
+Outcomes: TypeAlias = tuple[Outcome, ...]
+
+BATCH = 16
+"""Calls a task at the most. Built-in rewards only: a user's code might stop the timer, so each call of it is a task with pebble's limit."""
+BACKSTOP_S = 0.5
+IMPORT_S = 30.0
+ATTEMPTS = 3
+
+
+class RewardPool:
+    """Worker processes that grade. Safe to use from any thread, several event loops and Ray actors at once.
+
+    `timeout_s` is the limit of one call; `memory_mib` what a worker may allocate above its start; `plugins` as on the command line:
+    `path/to/file.py`, `path/to/file.py:name` or `package.module`. Rewards that other imports registered are known to the workers too.
+    The processes start in the background; `close` (or `async with`) ends them all.
+    """
+
+    def __init__(self, workers: int = 1, timeout_s: float = 10.0, memory_mib: int = 1024, plugins: Sequence[str] = ()) -> None:
+        if workers < 1 or timeout_s <= 0 or memory_mib < 1:
+            raise RewardError(f"workers={workers}, timeout_s={timeout_s}, memory_mib={memory_mib}: each must be above 0")
+        for plugin in plugins:
+            load_plugin(plugin)
+        self._workers, self._timeout_s, self._memory_mib = workers, timeout_s, memory_mib
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pool: ProcessPool | None = None
+        self._loaded = plugin_origins()
+        self._server = WorkerServer()
+
+    async def __aenter__(self) -> "RewardPool":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Ends every process; calls in flight come back `Ungraded("closed")`."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.stop()
+                pool.join()
+            self._server.close()
+
+    async def grade(self, reward: str | Mapping[str, float] | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
+        return (await self.grade_many([(reward, target, transcript)]))[0]
+
+    async def grade_many(self, calls: Sequence[Call]) -> list[Outcome]:
+        """The outcomes, in order. Raises `RewardError` for an unknown reward or setting, and for a target that a reward does not grade."""
+        prepared = [_Prepared.of(*call) for call in calls]
+        in_loop = asyncio.gather(*(call.in_loop(self._timeout_s) for call in prepared))
+        from_workers, from_loop = await asyncio.gather(self._in_workers([call.worker_call for call in prepared]), in_loop)
+        return [call.combined(worker, loop) for call, worker, loop in zip(prepared, from_workers, from_loop, strict=True)]
+
+    def grade_all(self, calls: Sequence[Call]) -> list[Outcome]:
+        """`grade_many` for code without an event loop: scripts and plain threads."""
+        return asyncio.run(self.grade_many(calls))
+
+    async def _in_workers(self, calls: Sequence[WorkerCall | None]) -> list[Outcomes]:
+        """Outcomes of the worker components of each call; empty where it has none."""
+        outcomes: list[Outcomes] = [() for _ in calls]
+        places = [place for place, call in enumerate(calls) if call is not None]
+        size = max(1, min(BATCH, -(-len(places) // self._workers)))
+        batches: list[list[int]] = []
+        for place in places:
+            call = calls[place]
+            assert call is not None
+            if batches and len(batches[-1]) < size and _is_built_in(call) and _is_built_in(calls[batches[-1][-1]]):
+                batches[-1].append(place)
+            else:
+                batches.append([place])
+        results = await asyncio.gather(*(self._run([call for place in batch if (call := calls[place])]) for batch in batches))
+        for batch, result in zip(batches, results, strict=True):
+            for place, outcome in zip(batch, result, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    async def _run(self, batch: list[WorkerCall], attempt: int = 1) -> list[Outcomes]:
+        try:
+            future = await asyncio.to_thread(self._schedule, batch) if self._pool is None else self._schedule(batch)
+            return list(await asyncio.wrap_future(future))
+        except BrokenProcessPool as error:
+            if attempt < ATTEMPTS and not self._closed:
+                return await self._run(batch, attempt + 1)
+            return [_all(call, Ungraded("closed" if self._closed else "crash", str(error))) for call in batch]
+        except (ProcessExpired, TimeoutError) as error:
+            if len(batch) == 1:
+                return [_all(batch[0], self._death(error))]
+            return [outcome for part in await asyncio.gather(*(self._run([call]) for call in batch)) for outcome in part]
+
+    def _schedule(self, batch: list[WorkerCall]) -> "ProcessFuture[tuple[Outcomes, ...]]":
+        new = any(origin not in self._loaded and name not in BUILT_IN for call in batch for origin, name, _ in call.components)
+        limit = len(batch) * self._timeout_s + BACKSTOP_S + (IMPORT_S if new else 0.0)
+        with self._lock:
+            if self._closed:
+                raise BrokenProcessPool("the pool is closed")
+            if self._pool is not None and not self._pool.active:
+                self._pool.stop()
+                self._pool.join()
+                self._pool = None
+            if self._pool is None:
+                self._pool = ProcessPool(
+                    self._workers, initializer=start_worker, initargs=(self._memory_mib, self._loaded), context=self._server.context
+                )
+            return self._pool.schedule(run_batch, args=(tuple(batch), self._timeout_s), timeout=limit)
+
+    def _death(self, error: ProcessExpired | TimeoutError) -> Ungraded:
+        if isinstance(error, TimeoutError) or error.exitcode == -signal.SIGALRM:
+            return Ungraded("timeout", f"over {self._timeout_s:g} s")
+        code = 0 if error.exitcode == EXIT_0 else error.exitcode
+        return Ungraded("crash", f"the worker was killed by signal {-code}" if code < 0 else f"the worker left with status {code}")
+
+
+class _Prepared:
+    """One call with its rewards looked up, split between the workers and the event loop."""
+
+    def __init__(self, spec: RewardSpec, entries: tuple[Reward, ...], target: Target, transcript: Transcript) -> None:
+        self._spec, self._entries, self._target, self._transcript = spec, entries, target, transcript
+
+    @classmethod
+    def of(cls, reward: str | Mapping[str, float] | RewardSpec, target: Target, transcript: Transcript) -> "_Prepared":
+        spec = spec_of(reward)
+        return cls(spec, check_spec(spec, target), target, transcript)
+
+    @property
+    def worker_call(self) -> WorkerCall | None:
+        chosen = [(e, c) for e, c in zip(self._entries, self._spec.components, strict=True) if not e.is_async]
+        if not chosen or isinstance(self._target, MissingTarget):
+            return None
+        seen = self._transcript if any(entry.images for entry, _ in chosen) else without_images(self._transcript)
+        return WorkerCall(tuple((e.origin, e.name, c.settings) for e, c in chosen), self._target, seen)
+
+    async def in_loop(self, timeout_s: float) -> Outcomes:
+        chosen = [(e, c) for e, c in zip(self._entries, self._spec.components, strict=True) if e.is_async]
+        return tuple(await asyncio.gather(*(grade_once(e, c.settings, self._target, self._transcript, timeout_s) for e, c in chosen)))
+
+    def combined(self, from_workers: Outcomes, from_loop: Outcomes) -> Outcome:
+        if isinstance(self._target, MissingTarget):
+            return Ungraded("missing-target")
+        worker, loop = iter(from_workers), iter(from_loop)
+        return combine(self._spec, tuple(next(loop) if entry.is_async else next(worker) for entry in self._entries))
+
+
+def _is_built_in(call: WorkerCall | None) -> bool:
+    return call is not None and all(name in BUILT_IN for _, name, _ in call.components)
+
+
+def _all(call: WorkerCall, outcome: Outcome) -> Outcomes:
+    return tuple(outcome for _ in call.components)

@@ -1,0 +1,137 @@
+"""Several rewards as one: weights, gates, clipping. Every component stays visible, raw, in `Grade.parts`."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rewards.errors import RewardError
+from rewards.outcome import Grade, Outcome, Ungraded
+from rewards.registry import Reward, find
+from tasks.message import Json
+from tasks.problem import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One reward in a mixture.
+
+    `name` is its key in `Grade.parts`; empty is the reward's own name. `gate` names another component: this one counts only where that
+    one is right (verdict true, or above 0 if it has no verdict), else it adds 0. `clip` bounds its value before the weight; with
+    `normalise` the clipped range is then mapped to [0, 1].
+    """
+
+    reward: str
+    weight: float = 1.0
+    settings: Mapping[str, Json] = field(default_factory=dict)
+    name: str = ""
+    gate: str | None = None
+    clip: tuple[float, float] | None = None
+    normalise: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.name or self.reward
+
+    def value(self, raw: float) -> float:
+        if self.clip is None:
+            return raw
+        low, high = self.clip
+        bounded = min(max(raw, low), high)
+        return (bounded - low) / (high - low) if self.normalise else bounded
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSpec:
+    """What grades a transcript: a mixture of one or more rewards. The first is the main one: verdict and answer are its."""
+
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        keys = [component.key for component in self.components]
+        if not keys:
+            raise RewardError("a mixture needs at least one reward")
+        for component in self.components:
+            if not math.isfinite(component.weight):
+                raise RewardError(f"component {component.key!r}: weight {component.weight} is not a finite number")
+            if keys.count(component.key) > 1:
+                raise RewardError(f"two components of a mixture are called {component.key!r}; give one a `name`")
+            if component.gate is not None and (component.gate not in keys or component.gate == component.key):
+                raise RewardError(
+                    f"component {component.key!r}: its gate {component.gate!r} is not another component; there are {', '.join(keys)}"
+                )
+            if component.clip is not None and component.clip[0] >= component.clip[1]:
+                raise RewardError(f"component {component.key!r}: clip {component.clip} must be (low, high) with low < high")
+            if component.normalise and component.clip is None:
+                raise RewardError(f"component {component.key!r}: normalise needs clip=(low, high)")
+
+
+def spec_of(reward: str | Mapping[str, float] | RewardSpec) -> RewardSpec:
+    """A reward's name, weights by reward name (the first is the main one), or a spec as it is."""
+    if isinstance(reward, RewardSpec):
+        return reward
+    if isinstance(reward, str):
+        return RewardSpec((Component(reward),))
+    return RewardSpec(tuple(Component(name, float(weight)) for name, weight in reward.items()))
+
+
+def check_spec(spec: RewardSpec, target: Target | None = None) -> tuple[Reward, ...]:
+    """The rewards of the components, in order.
+
+    Raises `RewardError` for an unknown reward or setting, and, with `target`, for a reward that does not grade its kind.
+    """
+    rewards = tuple(find(component.reward) for component in spec.components)
+    for component, entry in zip(spec.components, rewards, strict=True):
+        entry.check_settings(component.settings)
+        if target is not None and not entry.grades(target):
+            kinds = ", ".join(kind.__name__ for kind in entry.targets)
+            raise RewardError(f"reward {entry.name!r} grades {kinds}, but the problem's target is a {type(target).__name__}")
+    return rewards
+
+
+def check_target(reward: str | Mapping[str, float] | RewardSpec, target: Target) -> None:
+    """Raises `RewardError` when `reward` cannot grade this target. To be called for every problem before anything runs."""
+    check_spec(spec_of(reward), target)
+
+
+def describe(spec: RewardSpec) -> dict[str, Json]:
+    """What made a grade, for the record: version, weight and all settings, by component."""
+    return {
+        component.key: {
+            "reward": entry.name,
+            "version": entry.version,
+            "weight": component.weight,
+            "settings": {**entry.defaults, **component.settings},
+            "gate": component.gate,
+            "clip": list(component.clip) if component.clip else None,
+            "normalise": component.normalise,
+        }
+        for component, entry in zip(spec.components, check_spec(spec), strict=True)
+    }
+
+
+def combine(spec: RewardSpec, outcomes: tuple[Outcome, ...]) -> Outcome:
+    """One outcome from those of the components, in their order.
+
+    reward = sum of weight * value over the open components. If any is `Ungraded`, so is the whole: half a grade is not a grade.
+    """
+    grades: dict[str, Grade] = {}
+    for component, outcome in zip(spec.components, outcomes, strict=True):
+        if isinstance(outcome, Ungraded):
+            detail = outcome.detail if len(spec.components) == 1 else f"{component.key}: {outcome.detail}".removesuffix(": ")
+            return Ungraded(outcome.reason, detail)
+        grades[component.key] = outcome
+    total = 0.0
+    parts: dict[str, float] = {}
+    for component in spec.components:
+        grade = grades[component.key]
+        parts[component.key] = grade.reward
+        parts.update({f"{component.key}/{name}": value for name, value in grade.parts.items()})
+        if component.gate is None or _is_open(grades[component.gate]):
+            total += component.weight * component.value(grade.reward)
+    verdict = next((grade.verdict for grade in grades.values() if grade.verdict is not None), None)
+    answer = next((grade.answer for grade in grades.values() if grade.answer is not None), None)
+    return Grade(total, verdict, answer, parts)
+
+
+def _is_open(gate: Grade) -> bool:
+    return gate.verdict if gate.verdict is not None else gate.reward > 0

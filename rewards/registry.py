@@ -1,0 +1,163 @@
+"""The registry: every reward by name, with the targets it grades, its settings and its version.
+
+A reward is one decorated function:
+
+    @reward("shout", target=TextTarget)
+    def shout(target: TextTarget, transcript: Transcript, *, bonus: float = 0.0) -> Grade:
+        right = transcript.final_text.isupper()
+        return Grade(float(right) + bonus, verdict=right)
+
+Positional: the target and the transcript. Keyword-only with defaults: its settings. It may be async, and then runs in the caller's event
+loop instead of a worker process. It may return `Ungraded(reason)`; anything else than `Grade` and `Ungraded` is `Ungraded("bad-return")`.
+"""
+
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Literal, TypeAlias, TypeVar, get_args
+
+from rewards.errors import RewardError, unknown
+from rewards.outcome import Outcome
+from rewards.plugins import Origin, entry_point_names, load_entry_points, loading
+from tasks.message import Json
+from tasks.problem import MissingTarget, Target
+
+RewardFn: TypeAlias = Callable[..., Outcome | Awaitable[Outcome]]
+F = TypeVar("F", bound=RewardFn)
+
+BUILT_IN: Mapping[str, str] = {
+    name: f"rewards.verifiers.{name}"
+    for name in ("boxes", "choice", "count", "exact", "format", "length", "math", "number", "puzzle", "text")
+}
+"""Rewards of this package by module; loaded when first asked for, so that importing the registry imports no sympy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """A registered reward. `targets` is empty when it grades any target. `origin` is what another process loads to know it too."""
+
+    name: str
+    function: RewardFn
+    targets: tuple[type, ...]
+    defaults: Mapping[str, Json]
+    version: str
+    images: bool
+    origin: Origin
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    def grades(self, target: Target) -> bool:
+        return not self.targets or isinstance(target, (*self.targets, MissingTarget))
+
+    def check_settings(self, settings: Mapping[str, Json]) -> None:
+        """Raises `RewardError` for a setting that it does not have, or one of another type than its default."""
+        for key, value in settings.items():
+            if key not in self.defaults:
+                raise unknown(f"setting of reward {self.name!r}:", key, self.defaults)
+            default = self.defaults[key]
+            if not _same_kind(value, default):
+                raise RewardError(
+                    f"reward {self.name!r}: setting {key} is {value!r}; it takes a {type(default).__name__} such as {default!r}"
+                )
+
+
+_rewards: dict[str, Reward] = {}
+
+
+def reward(name: str, *, target: type | UnionType | Literal["any"], version: str = "1", images: bool = False) -> Callable[[F], F]:
+    """Registers the function under `name` and returns it unchanged.
+
+    `target` is a target class, a union of them, or "any" for a reward that reads the transcript alone. `version` changes whenever the same
+    answer may get another grade. `images` says that it reads the transcript's images; without it they stay behind, since they are large.
+    """
+
+    def register(function: F) -> F:
+        entry = Reward(name, function, _target_types(name, target), _settings_of(name, function), version, images, loading(function))
+        known = _rewards.get(name)
+        if (known and known.origin != entry.origin) or (name in BUILT_IN and entry.origin.module != BUILT_IN[name]):
+            other = known.origin if known else BUILT_IN[name]
+            raise RewardError(f"two rewards are called {name!r}: in {other} and in {entry.origin}; rename one")
+        _rewards[name] = entry
+        return function
+
+    return register
+
+
+def find(name: str) -> Reward:
+    """The reward of that name; loads the built-in module or the installed packages that may have it. Raises `RewardError`."""
+    if name not in _rewards and name in BUILT_IN:
+        importlib.import_module(BUILT_IN[name])
+    if name not in _rewards:
+        load_entry_points(only=name)
+    if name not in _rewards:
+        load_entry_points()
+    if name not in _rewards:
+        raise unknown("reward", name, {*_rewards, *BUILT_IN, *entry_point_names()})
+    return _rewards[name]
+
+
+def all_rewards() -> tuple[Reward, ...]:
+    """Every reward there is, in order of name: built-in, of installed packages, and registered by what was imported."""
+    for module in BUILT_IN.values():
+        importlib.import_module(module)
+    load_entry_points()
+    return tuple(_rewards[name] for name in sorted(_rewards))
+
+
+def registered_from(origin: Origin) -> tuple[str, ...]:
+    """Names of the rewards that one file or module registered."""
+    inside = "" if origin.path else f"{origin.module}."
+    return tuple(
+        sorted(name for name, entry in _rewards.items() if entry.origin == origin or (inside and entry.origin.module.startswith(inside)))
+    )
+
+
+def plugin_origins() -> tuple[Origin, ...]:
+    """Where the rewards registered so far come from, built-in ones excepted: what a worker process has to load."""
+    return tuple(sorted({entry.origin for name, entry in _rewards.items() if name not in BUILT_IN}, key=str))
+
+
+def _target_types(name: str, target: type | UnionType | Literal["any"]) -> tuple[type, ...]:
+    if target == "any":
+        return ()
+    types = get_args(target) if isinstance(target, UnionType) else (target,)
+    known = get_args(Target)
+    for kind in types:
+        if kind not in known:
+            names = ", ".join(sorted(k.__name__ for k in known))
+            raise RewardError(
+                f"reward {name!r}: target={getattr(kind, '__name__', kind)!s} is not a kind of target; take one of {names}, or 'any'"
+            )
+    return tuple(types)
+
+
+def _settings_of(name: str, function: RewardFn) -> Mapping[str, Json]:
+    positional, settings = 0, {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            if parameter.default is parameter.empty:
+                raise RewardError(f"reward {name!r}: setting {parameter.name} needs a default")
+            settings[parameter.name] = parameter.default
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            positional += 1
+        else:
+            raise RewardError(f"reward {name!r}: *{parameter.name} is not allowed; settings are keyword-only parameters with defaults")
+    if positional != 2:
+        raise RewardError(
+            f"reward {name!r} takes {positional} positional parameters; it must take two, (target, transcript), then settings after *"
+        )
+    return settings
+
+
+def _same_kind(value: Json, default: Json) -> bool:
+    if default is None:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return isinstance(value, type(default))

@@ -1,0 +1,1 @@
+"""The rewards of this package, one file each."""

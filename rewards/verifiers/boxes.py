@@ -1,0 +1,1 @@
+"""Grounding: boxes as JSON in Qwen3-VL's 0-1000 coordinates against the gold boxes."""

@@ -1,0 +1,69 @@
+"""What runs inside a worker process: limits at its start, then batches of calls, each under its own timer."""
+
+import resource
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewards.errors import RewardError
+from rewards.grading import finish, grade_once
+from rewards.outcome import Outcome, Ungraded
+from rewards.plugins import Origin, load_origin
+from rewards.registry import find
+from rewards.transcript import Transcript
+from tasks.message import Json
+from tasks.problem import Target
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCall:
+    """All components of one grading that a worker runs: (origin, reward name, settings) each. They share one time limit."""
+
+    components: tuple[tuple[Origin, str, Mapping[str, Json]], ...]
+    target: Target
+    transcript: Transcript
+
+
+def start_worker(memory_mib: int, origins: tuple[Origin, ...]) -> None:
+    """Loads the plug-ins, then forbids the process to grow by more than `memory_mib`. One SIGTERM ends it, whatever it is doing."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for origin in origins:
+        try:
+            load_origin(origin)
+        except RewardError:
+            continue  # the call that needs it will say so
+    limit = _data_bytes() + memory_mib * MIB
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run_batch(calls: tuple[WorkerCall, ...], timeout_s: float) -> tuple[tuple[Outcome, ...], ...]:
+    """The outcomes of each call's components. A call over its limit ends the process by SIGALRM, whose default action nothing can delay."""
+    return tuple(_run(call, timeout_s) for call in calls)
+
+
+def _run(call: WorkerCall, timeout_s: float) -> tuple[Outcome, ...]:
+    try:
+        for origin, _, _ in call.components:
+            load_origin(origin)
+        entries = [(find(name), settings) for _, name, settings in call.components]
+    except RewardError as error:
+        return tuple(Ungraded("plug-in", str(error)) for _ in call.components)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        return tuple(finish(grade_once(entry, settings, call.target, call.transcript)) for entry, settings in entries)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _data_bytes() -> int:
+    """Private writable memory of this process: what RLIMIT_DATA counts. 0 where there is no /proc."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmData:"))
+    return int(line.split()[1]) * 1024

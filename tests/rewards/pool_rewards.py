@@ -1,0 +1,48 @@
+"""Rewards that misbehave on request: the text of the response says how."""
+
+import asyncio
+import ctypes
+import os
+import time
+
+from rewards.outcome import Grade, Outcome
+from rewards.registry import reward
+from rewards.transcript import Transcript
+from tasks.problem import TextTarget
+
+
+@reward("misbehave", target=TextTarget)
+def misbehave(target: TextTarget, transcript: Transcript, *, scale: float = 1.0) -> Outcome:
+    text = transcript.final_text
+    if text == "hang":
+        while True:
+            pass
+    if text == "sleep":
+        time.sleep(60)
+    if text == "c-hang":
+        return Grade(float(len(str(7 ** (7**9)))))
+    if text == "crash":
+        os._exit(3)
+    if text == "leave":
+        os._exit(0)
+    if text == "segfault":
+        ctypes.string_at(0)
+    if text == "memory":
+        return Grade(float(len(bytearray(1 << 36))))
+    if text == "raise":
+        raise ValueError("no such thing")
+    if text == "exit":
+        raise SystemExit(1)
+    if text == "nan":
+        return Grade(float("nan"))
+    if text == "number":
+        return 1.0  # type: ignore[return-value]
+    if text == "pid":
+        return Grade(float(os.getpid()))
+    return Grade(scale * float(text in target.answers), text in target.answers, text)
+
+
+@reward("slow_judge", target="any")
+async def slow_judge(target: TextTarget, transcript: Transcript) -> Grade:
+    await asyncio.sleep(60 if transcript.final_text == "hang" else 0.01)
+    return Grade(float(os.getpid()))
