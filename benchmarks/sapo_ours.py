@@ -1,0 +1,140 @@
+"""Our side of `trl_sapo.py`: vLLM generators, the signal, the learner, publishing; in one process or as Ray actors."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sapo_workload import GROUP_SIZE, LEARNING_RATE, PROMPTS, UPDATES, Question, RoundReport, Workload, questions, score
+
+if TYPE_CHECKING:
+    from rl.graded import GradedGroup
+    from rl.learner import Learner
+    from rollouts.generator import Generator
+    from rollouts.render import Renderer
+    from rollouts.rollout import RolloutGroup
+
+MAX_MODEL_LEN = 512
+
+
+def serve(workload: Workload, line: Connection) -> None:
+    """Makes a round for every message on the line, and answers with its report."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    asyncio.run(_serve_actors(workload, line) if workload.replicas else _serve_in_process(workload, line))
+
+
+async def _serve_in_process(workload: Workload, line: Connection) -> None:
+    import torch
+
+    generator = build_generator(workload.policy)
+    learner = build_learner(workload)
+    torch.set_num_threads(workload.threads)
+
+    async def update(batch: object) -> None:
+        learner.update(batch)  # type: ignore[arg-type]
+
+    async def publish() -> None:
+        await generator.publish(learner.weights(), learner.version)
+
+    await _rounds(workload, line, generator, update, publish)
+    await generator.close()
+
+
+async def _serve_actors(workload: Workload, line: Connection) -> None:
+    from rl.cluster import Cluster, RayGenerator, RayLearner, RayObject
+
+    path, threads = workload.policy, workload.threads
+    with Cluster(on_cpu=True) as cluster:
+        generator = RayGenerator(cluster.actors(workload.replicas, preload="rollouts.vllm_engine"))
+        ranks = RayObject(cluster.actors(1, threads=threads, preload="rl.learner"))
+        await asyncio.gather(generator.start(lambda: build_generator(path)), ranks.start(lambda: build_learner(workload)))
+        learner = RayLearner(ranks, generator)
+        version = 0
+
+        async def update(batch: object) -> None:
+            nonlocal version
+            version = (await learner.update(batch)).version  # type: ignore[arg-type]
+
+        async def publish() -> None:
+            await learner.publish(version)
+
+        await _rounds(workload, line, generator, update, publish)
+
+
+def build_generator(policy: Path) -> "Generator":
+    from rollouts.vllm_engine import VllmGenerator, VllmSettings
+
+    return VllmGenerator(VllmSettings(policy, max_model_len=MAX_MODEL_LEN, max_num_seqs=PROMPTS * GROUP_SIZE))
+
+
+def build_learner(workload: Workload) -> "Learner":
+    from rl.config import LearnerSettings, ObjectiveSettings, OptimizerSettings
+    from rl.learner import Learner
+    from rl.model import SoftmaxSettings
+    from rl.objectives import make_objective
+    from rollouts.render import Renderer
+
+    optimizer = OptimizerSettings(lr=LEARNING_RATE, warmup_steps=0)
+    settings = LearnerSettings(mini_batches=UPDATES, optimizer=optimizer, micro_batch_tokens=8192)
+    softmax = SoftmaxSettings(banned_ids=_banned(workload, Renderer(workload.policy)))
+    return Learner(workload.policy, settings, make_objective(ObjectiveSettings()), softmax, workload.rounds, bfloat16=False)
+
+
+async def _rounds(
+    workload: Workload,
+    line: Connection,
+    generator: "Generator",
+    update: Callable[[object], Awaitable[None]],
+    publish: Callable[[], Awaitable[None]],
+) -> None:
+    from rl.signal import SapoSignal
+    from rollouts.generator import Sampling
+    from rollouts.group import run_group
+    from rollouts.render import Renderer
+
+    renderer = Renderer(workload.policy)
+    stops = () if workload.fixed else renderer.stop_ids
+    sampling = Sampling(workload.max_tokens, 1.0, _banned(workload, renderer), stops)
+    signal = SapoSignal("standardised", workload.max_tokens)
+    asked = questions(workload)
+    line.send("ready")
+    for number in range(workload.rounds):
+        line.recv()
+        mine = asked[number * PROMPTS : (number + 1) * PROMPTS]
+        t0 = time.perf_counter()
+        pending = [run_group(_problem(q, i), GROUP_SIZE, generator, renderer, sampling, f"{number}") for i, q in enumerate(mine)]
+        groups = await asyncio.gather(*pending)
+        t1 = time.perf_counter()
+        batch = await signal.batch([_graded(group, q) for group, q in zip(groups, mine, strict=True)])
+        t2 = time.perf_counter()
+        await update(batch)
+        t3 = time.perf_counter()
+        await publish()
+        t4 = time.perf_counter()
+        tokens = sum(rollout.num_sampled for group in groups for rollout in group.rollouts)
+        line.send(RoundReport(t1 - t0, 0.0, t3 - t2, (t2 - t1) + (t4 - t3), tokens))
+
+
+def _banned(workload: Workload, renderer: "Renderer") -> tuple[int, ...]:
+    from transformers import AutoConfig
+
+    return renderer.banned_ids if hasattr(AutoConfig.from_pretrained(workload.policy), "vision_config") else ()
+
+
+def _problem(question: Question, index: int) -> "object":
+    from tasks.message import text_message
+    from tasks.problem import MathTarget, Problem
+
+    return Problem(f"algebra/{index}", (text_message("user", question.text),), MathTarget(question.answer), "math", "algebra")
+
+
+def _graded(group: "RolloutGroup", question: Question) -> "GradedGroup":
+    from rewards.outcome import Grade
+    from rl.graded import GradedGroup, GradedRollout
+
+    assert not group.failures, group.failures
+    members = tuple(GradedRollout(r, Grade(score(r.turns[0].message.text, question.answer))) for r in group.rollouts)
+    return GradedGroup(group.problem, members)
