@@ -10,7 +10,7 @@ from tasks.problem import Target
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A made problem with a worked answer: `demonstration` is the assistant's text, thinking included.
+    """A made problem with a worked answer: `demonstration` is the assistant's text, thinking included; empty where there is none.
 
     `key` holds the whole content of the problem: equal keys are equal problems.
     """

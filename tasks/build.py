@@ -1,0 +1,65 @@
+"""A task of a run from its settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from tasks.datafile import DataSettings, load_problems
+from tasks.demonstrations import demonstrations
+from tasks.errors import TaskError
+from tasks.families import Option, make_family
+from tasks.family import Example
+from tasks.gym import PREFIX
+from tasks.problem import Problem
+from tasks.source import PoolSource, ProceduralSource, Source, distinct
+from tasks.table import BadRow
+
+
+class TaskSettings(DataSettings, Protocol):
+    """What a task is made of; `rl.config.TaskSettings` is one. Exactly one of `family` and `data` is given."""
+
+    @property
+    def family(self) -> str | None: ...
+    @property
+    def options(self) -> Mapping[str, Option]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Where the problems of one task come from.
+
+    `train` and `heldout` share no content. `demonstrations(n)` gives n worked examples, none of them held-out content; None where the
+    task has none. `bad_rows` were skipped, as the settings ask.
+    """
+
+    name: str
+    train: Source
+    heldout: Sequence[Problem]
+    demonstrations: Callable[[int], Sequence[Example]] | None
+    bad_rows: tuple[BadRow, ...]
+
+
+def build_task(name: str, settings: TaskSettings, seed: int) -> Task:
+    """The task `name`. The seed draws a family's problems and orders a file's; no seed moves content between the splits."""
+    if settings.family is None:
+        return _from_data(name, settings, seed)
+    try:
+        family = make_family(settings.family, settings.options)
+    except TaskError as error:
+        raise TaskError(f"tasks.{name}: {error}") from error
+    reward = family.reward if settings.reward is None else settings.reward
+    return Task(
+        name=name,
+        train=ProceduralSource(name, family, seed, "train", reward),
+        heldout=distinct(ProceduralSource(name, family, seed, "heldout", reward), settings.heldout),
+        demonstrations=None if settings.family.startswith(PREFIX) else partial(demonstrations, family, seed=seed),
+        bad_rows=(),
+    )
+
+
+def _from_data(name: str, settings: TaskSettings, seed: int) -> Task:
+    if settings.options:
+        raise TaskError(f"tasks.{name}.options: data has no options, only a family has")
+    problems = load_problems(settings, name)
+    return Task(name, PoolSource(name, problems.train, seed), problems.heldout, None, problems.bad_rows)

@@ -1,0 +1,219 @@
+"""Problems from a user's data: which column holds what, rows that cannot be read, and the held-out split."""
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tasks.errors import RowError, TaskError, nearest, short
+from tasks.gold import TARGET_KINDS, read_target
+from tasks.problem import MissingTarget, Target
+from tasks.prompt import read_prompt
+from tasks.stored_image import StoredImage, read_image
+from tasks.stored_problem import StoredProblem, StoredProblems, content_digest
+from tasks.table import BadRow, Row, Table, open_table
+
+# Our field -> the columns that are looked for when no other is named, first come first served.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "prompt": ("prompt", "messages"),
+    "images": ("images", "image"),
+    "target": ("target",),
+    "choices": ("choices",),
+    "reward": ("reward",),
+}
+ALIASES = {"messages": "prompt"}
+
+
+class DataSettings(Protocol):
+    """What a task's settings say about its data; `rl.config.TaskSettings` is one."""
+
+    @property
+    def data(self) -> str | None: ...
+    @property
+    def columns(self) -> Mapping[str, str]: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def reward(self) -> str | Mapping[str, float] | None: ...
+    @property
+    def pool(self) -> int: ...
+    @property
+    def heldout(self) -> int: ...
+    @property
+    def on_bad_row(self) -> Literal["error", "skip"]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DataProblems:
+    """No content stands in both `train` and `heldout`. `num_repeated` rows asked what an earlier one asked, and were left out."""
+
+    train: StoredProblems
+    heldout: StoredProblems
+    bad_rows: tuple[BadRow, ...]
+    num_repeated: int
+
+
+def load_problems(settings: DataSettings, name: str) -> DataProblems:
+    """The problems of `settings.data` for the task `name`.
+
+    The split depends on content alone: prompts are ordered by their digest; the first `heldout` are held out, the next `pool` are for
+    training. So it is the same under every seed and order of rows, and a smaller held-out set is part of a larger one. Only these
+    problems are kept in memory, their images encoded, while the whole file is read and every bad row counted.
+    """
+    assert settings.data is not None, name
+    _check_settings(settings, name)
+    try:
+        table = open_table(settings.data)
+    except TaskError as error:
+        raise TaskError(f"tasks.{name}.data: {error}") from error
+    reader = _Reader(settings, name, table)
+    wanted = settings.heldout + settings.pool
+    kept = heapq.nsmallest(wanted, reader.problems(), key=lambda pair: pair[0])
+    if reader.bad_rows and (settings.on_bad_row == "error" or reader.num_good == 0):
+        raise TaskError(_bad_rows_message(reader, table, name))
+    if len(kept) <= settings.heldout:
+        leaves = f"tasks.{name}.heldout={settings.heldout} leaves none to train on: lower it"
+        raise TaskError(f"{table.title} holds {len(kept)} different problems, and {leaves}")
+    problems = tuple(problem for _, problem in kept)
+    return DataProblems(
+        train=StoredProblems(problems[settings.heldout :]),
+        heldout=StoredProblems(problems[: settings.heldout]),
+        bad_rows=tuple(reader.bad_rows),
+        num_repeated=reader.num_repeated,
+    )
+
+
+def _check_settings(settings: DataSettings, name: str) -> None:
+    if settings.target not in TARGET_KINDS:
+        raise TaskError(f"tasks.{name}.target: unknown kind {settings.target!r}; {nearest(settings.target, TARGET_KINDS)}")
+    for field in settings.columns:
+        if field not in {*COLUMNS, *ALIASES}:
+            raise TaskError(f"tasks.{name}.columns: there is no field {field!r}; {nearest(field, {*COLUMNS, *ALIASES})}")
+    if {"prompt", "messages"} <= set(settings.columns):
+        raise TaskError(f"tasks.{name}.columns names both prompt and messages: one of them holds what is asked")
+
+
+class _Reader:
+    """One pass over a table; what it counts is complete once `problems` is exhausted."""
+
+    def __init__(self, settings: DataSettings, name: str, table: Table) -> None:
+        self._settings = settings
+        self._name = name
+        self._table = table
+        self._columns = {ALIASES.get(field, field): column for field, column in settings.columns.items()}
+        self._contents: set[str] = set()
+        self._rows_by_id: dict[str, str] = {}
+        self.bad_rows: list[BadRow] = []
+        self.num_good = 0
+        self.num_repeated = 0
+
+    def problems(self) -> Iterator[tuple[str, StoredProblem]]:
+        """The digest of its content with each problem, the first of each content only."""
+        for row in self._table.rows():
+            if isinstance(row, BadRow):
+                self.bad_rows.append(row)
+                continue
+            try:
+                content, problem = self._problem(row)
+            except RowError as error:
+                self.bad_rows.append(BadRow(row.where, str(error)))
+                continue
+            self.num_good += 1
+            if content in self._contents:
+                self.num_repeated += 1
+                continue
+            self._contents.add(content)
+            yield content, problem
+
+    def _problem(self, row: Row) -> tuple[str, StoredProblem]:
+        images = self._images(row)
+        messages = read_prompt(self._required(row, "prompt"), images, self._table.folder)
+        content = content_digest(messages)
+        return content, StoredProblem(self._id(row, content), messages, self._target(row), self._reward(row), self._name)
+
+    def _id(self, row: Row, content: str) -> str:
+        value = self._optional(row, "id")
+        if value is None:
+            return f"{self._name}/{self._table.stem}:{row.number}:{content[:8]}"
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise RowError(f"an id is a text or an integer, not {short(value)}")
+        earlier = self._rows_by_id.setdefault(str(value), row.where)
+        if earlier != row.where:
+            raise RowError(f"id {short(value)} is also that of {earlier}")
+        return f"{self._name}/{value}"
+
+    def _images(self, row: Row) -> list[StoredImage]:
+        value = self._optional(row, "images")
+        if value is None:
+            return []
+        return [read_image(item, self._table.folder) for item in (value if isinstance(value, list | tuple) else [value])]
+
+    def _target(self, row: Row) -> Target:
+        kind = self._settings.target
+        if kind == "none":
+            return MissingTarget()
+        return read_target(kind, self._required(row, "target"), self._choices(row) if kind == "choice" else ())
+
+    def _choices(self, row: Row) -> tuple[str, ...]:
+        value = self._optional(row, "choices")
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
+            raise RowError(f"choices are a list of texts, not {short(value)}")
+        return tuple(value)
+
+    def _reward(self, row: Row) -> str | Mapping[str, float]:
+        value = self._optional(row, "reward")
+        if value is None:
+            value = self._settings.reward
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, Mapping):
+            # A table fills the names that a row does not weigh with null.
+            weights = {str(key): weight for key, weight in value.items() if weight is not None}
+            if weights and all(isinstance(weight, int | float) and not isinstance(weight, bool) for weight in weights.values()):
+                return weights
+        if value is None:
+            raise RowError(f"neither the row nor tasks.{self._name}.reward names a reward")
+        raise RowError(f"a reward is a name or weights by name, not {short(value)}; columns.reward=<column> reads another column")
+
+    def _required(self, row: Row, field: str) -> object:
+        found, value = self._cell(row, field)
+        if not found:
+            looked_for = " or ".join(repr(column) for column in self._names(field))
+            raise RowError(f"no column {looked_for} (there are: {', '.join(row.values)}); set tasks.{self._name}.columns.{field}=<column>")
+        return value
+
+    def _optional(self, row: Row, field: str) -> object:
+        found, value = self._cell(row, field)
+        if not found and field in self._columns:
+            raise RowError(f"no column {self._columns[field]!r} (there are: {', '.join(row.values)}), which columns.{field} names")
+        return value
+
+    def _names(self, field: str) -> Sequence[str]:
+        return (self._columns[field],) if field in self._columns else COLUMNS[field]
+
+    def _cell(self, row: Row, field: str) -> tuple[bool, object]:
+        """Whether the row has the field's column, and what stands there; `a.b` is column `a.b`, or key `b` of column `a`."""
+        for name in self._names(field):
+            found, value = _lookup(row.values, name)
+            if found:
+                return True, value
+        return False, None
+
+
+def _lookup(values: Mapping[str, object], path: str) -> tuple[bool, object]:
+    if path in values:
+        return True, values[path]
+    head, dot, rest = path.partition(".")
+    inner = values.get(head)
+    return _lookup(inner, rest) if dot and isinstance(inner, Mapping) else (False, None)
+
+
+def _bad_rows_message(reader: _Reader, table: Table, name: str) -> str:
+    bad = reader.bad_rows
+    listed = "\n".join(f"  {row.where}: {row.reason}" for row in bad[:5])
+    more = f"\n  and {len(bad) - 5} more" if len(bad) > 5 else ""
+    way_out = f"Correct them, or leave them out with tasks.{name}.on_bad_row=skip." if reader.num_good else "There is no other row."
+    return f"{len(bad)} of {len(bad) + reader.num_good} rows of {table.title} cannot be read:\n{listed}{more}\n{way_out}"

@@ -1,0 +1,129 @@
+"""Prompts as data files write them: a text or a list of chat messages, `<image>` where an image stands."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias, get_args
+
+from tasks.errors import RowError, short
+from tasks.message import Json, Role, ToolCall
+from tasks.stored_image import StoredImage, read_image
+from tasks.stored_problem import StoredMessage
+
+PLACEHOLDER = "<image>"
+# Were these tokenised inside a text, images and tokens would no longer match, or a turn would end early.
+SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+ROLES: tuple[str, ...] = get_args(Role)
+
+
+class _NextImage:
+    """Stands for the next image of the row."""
+
+
+_Part: TypeAlias = str | StoredImage | _NextImage
+
+
+def read_prompt(value: object, images: Sequence[StoredImage], folder: Path) -> tuple[StoredMessage, ...]:
+    """A prompt's messages with the row's `images` in their places, in order: at `<image>`, or ahead of the first user text when no
+    place is marked. Ends with what is asked: a user's or a tool's message. Raises `RowError`.
+    """
+    if isinstance(value, str):
+        value = [{"role": "user", "content": value}]
+    if not isinstance(value, list) or not value:
+        raise RowError(f"a prompt is a text or a list of messages, not {short(value)}")
+    drafts = [_draft(message, folder) for message in value]
+    roles = [role for role, _, _ in drafts]
+    if roles[-1] not in ("user", "tool"):
+        raise RowError(f"the last message is the {roles[-1]}'s: a prompt ends with what is asked of the assistant")
+    if not any(isinstance(part, str) and part.strip() for _, parts, _ in drafts for part in parts):
+        raise RowError("the prompt is empty")
+    if images and not any(isinstance(part, _NextImage) for _, parts, _ in drafts for part in parts):
+        if "user" not in roles:
+            raise RowError(f"no user message that the images could stand in: mark their places with {PLACEHOLDER}")
+        drafts[roles.index("user")][1][:0] = [_NextImage() for _ in images]
+    return _filled(drafts, images)
+
+
+def _filled(drafts: list[tuple[Role, list[_Part], tuple[ToolCall, ...]]], images: Sequence[StoredImage]) -> tuple[StoredMessage, ...]:
+    places = sum(isinstance(part, _NextImage) for _, parts, _ in drafts for part in parts)
+    if places != len(images):
+        raise RowError(f"{places} {PLACEHOLDER} in the prompt, but {len(images)} images in the row")
+    left = iter(images)
+    return tuple(
+        StoredMessage(role, tuple(next(left) if isinstance(part, _NextImage) else part for part in parts), calls)
+        for role, parts, calls in drafts
+    )
+
+
+def _draft(message: object, folder: Path) -> tuple[Role, list[_Part], tuple[ToolCall, ...]]:
+    if not isinstance(message, Mapping):
+        raise RowError(f"a message is a record with role and content, not {short(message)}")
+    role: object = message.get("role")
+    for known in get_args(Role):
+        if role == known:
+            calls = _tool_calls(message.get("tool_calls"))
+            return known, _parts(message.get("content"), folder, may_be_empty=bool(calls)), calls
+    raise RowError(f"role {role!r} is none of {', '.join(ROLES)}")
+
+
+def _parts(content: object, folder: Path, *, may_be_empty: bool) -> list[_Part]:
+    if content is None and may_be_empty:
+        return []
+    if isinstance(content, str):
+        return _text_parts(content)
+    if isinstance(content, list):
+        return [part for item in content for part in _item_parts(item, folder)]
+    raise RowError(f"a message's content is a text or a list of parts, not {short(content)}")
+
+
+def _item_parts(item: object, folder: Path) -> list[_Part]:
+    """A part in the notation of OpenAI or Qwen. Tables fill the keys that a part does not have with null."""
+    if isinstance(item, str):
+        return _text_parts(item)
+    filled = {key: value for key, value in item.items() if value is not None} if isinstance(item, Mapping) else {}
+    kind = filled.get("type") or next((key for key in ("text", "image", "image_url") if key in filled), None)
+    if kind == "text" and isinstance(filled.get("text"), str):
+        return _text_parts(filled["text"])
+    if kind in ("image", "image_url"):
+        value = filled.get("image", filled.get("image_url"))
+        if isinstance(value, Mapping) and "url" in value:
+            value = value["url"]
+        return [_NextImage() if value is None else read_image(value, folder)]
+    raise RowError(f"a part of a message has type text, image or image_url, not {short(item)}")
+
+
+def _text_parts(text: str) -> list[_Part]:
+    for token in SPECIAL:
+        if token in text:
+            raise RowError(f"the text contains the special token {token}; where an image stands, write {PLACEHOLDER}")
+    parts: list[_Part] = []
+    for place, piece in enumerate(text.split(PLACEHOLDER)):
+        parts += [_NextImage()] if place else []
+        parts += [piece] if piece else []
+    return parts
+
+
+def _tool_calls(value: object) -> tuple[ToolCall, ...]:
+    if not value:
+        return ()
+    if not isinstance(value, list):
+        raise RowError(f"tool_calls is a list, not {short(value)}")
+    return tuple(_tool_call(call) for call in value)
+
+
+def _tool_call(value: object) -> ToolCall:
+    function = value.get("function", value) if isinstance(value, Mapping) else {}
+    name, arguments = (function.get("name"), function.get("arguments")) if isinstance(function, Mapping) else (None, None)
+    if isinstance(arguments, str):
+        arguments = _json_object(arguments)
+    if not isinstance(name, str) or not isinstance(arguments, Mapping):
+        raise RowError(f"a tool call has a name and arguments, not {short(value)}")
+    return ToolCall(name, dict(arguments))
+
+
+def _json_object(text: str) -> Mapping[str, Json] | None:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None

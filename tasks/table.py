@@ -1,0 +1,139 @@
+"""Rows of a user's data: JSONL, parquet, or a Hugging Face dataset, one at a time."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tasks.errors import TaskError, nearest
+
+PREFIX = "hf:"
+BATCH_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`number` counts from 1: the line of a JSONL file, the row of a table. `where` says the same to people."""
+
+    number: int
+    where: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that is no problem, where it stands, and why."""
+
+    where: str
+    reason: str
+
+
+class Table(Protocol):
+    """`title` is what people call it, `stem` a short name for ids, `folder` where relative image paths start."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def stem(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    def rows(self) -> Iterator[Row | BadRow]: ...
+
+
+def open_table(data: str) -> Table:
+    """The table behind `data`: a `.jsonl` or `.parquet` file, a folder that `datasets.save_to_disk` wrote, or
+    `hf:<dataset or folder>[:<configuration>][:<split>]`.
+    """
+    if data.startswith(PREFIX):
+        from tasks.hf_table import open_hub_table
+
+        return open_hub_table(data.removeprefix(PREFIX))
+    path = Path(data).expanduser()
+    if path.is_dir():
+        from tasks.hf_table import open_folder_table
+
+        return open_folder_table(path, "train")
+    if not path.is_file():
+        siblings = [file.name for file in path.parent.glob("*") if file.suffix in (".jsonl", ".parquet")] if path.parent.is_dir() else []
+        hint = f"; {nearest(path.name, siblings)}" if siblings else ""
+        raise TaskError(f"no data file {path} (from {Path.cwd()}){hint}")
+    if path.suffix == ".jsonl":
+        return JsonLines(path)
+    if path.suffix == ".parquet":
+        return Parquet(path)
+    raise TaskError(f"{path}: data is a .jsonl or .parquet file, a folder written by datasets.save_to_disk, or hf:<dataset>[:<split>]")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """A JSON object on each line; blank lines are passed over."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        return str(self.path)
+
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield self._row(number, line)
+
+    def _row(self, number: int, line: bytes) -> Row | BadRow:
+        where = f"{self.path}:{number}"
+        try:
+            values = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            return BadRow(where, f"not UTF-8: {error.reason} at byte {error.start + 1} of the line")
+        except json.JSONDecodeError as error:
+            return BadRow(where, f"no JSON: {error.msg} at column {error.colno}")
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
+            return BadRow(where, f"no JSON that can be read: {error}")
+        return Row(number, where, values) if isinstance(values, dict) else BadRow(where, f"a {type(values).__name__}, not a JSON object")
+
+
+@dataclass(frozen=True, slots=True)
+class Parquet:
+    """A parquet file, read a few rows at a time."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        return str(self.path)
+
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        import pyarrow
+        import pyarrow.parquet
+
+        number = 0
+        try:
+            with pyarrow.parquet.ParquetFile(self.path) as file:
+                batches = file.iter_batches(batch_size=BATCH_ROWS)
+                rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+                for number, values in enumerate(rows, start=1):
+                    yield Row(number, f"{self.path} row {number}", values)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise TaskError(f"{self.path} cannot be read as parquet after row {number}: {error}") from error
