@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -114,10 +115,11 @@ class SupervisedTrainer:
         total = denominator([d.num_supervised for d in batch], weighting)
         mine = batch[self._optimization.rank :: self._optimization.ranks]
         loss = torch.zeros((), device=self._optimization.accelerator.device)
-        for part in packed_passes(mine, [d.tree for d in mine], self._settings.micro_batch_tokens):
-            inputs = self._optimization.encode([d.tree for d in part])
-            logprobs_M, _ = self._optimization.score(inputs)
-            lengths = torch.tensor([d.num_supervised for d in part])
+        passes = list(packed_passes(mine, [d.tree for d in mine], self._settings.micro_batch_tokens))
+        steps = self._optimization.lockstep([[d.tree for d in part] for part in passes])
+        for part, trees in zip_longest(passes, steps, fillvalue=()):
+            logprobs_M, _ = self._optimization.score(self._optimization.encode(trees))
+            lengths = torch.tensor([d.num_supervised for d in part], dtype=torch.int64)
             weights = torch.tensor(token_weights(lengths.tolist(), weighting)).repeat_interleave(lengths)
             share = -(weights.to(logprobs_M) * logprobs_M).sum() / total
             if train:

@@ -42,7 +42,7 @@ class Cluster:
                 num_cpus=max(8, os.cpu_count() or 1),
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_MIB << 20 if self._on_cpu else None,
-                log_to_driver=True,
+                log_to_driver=False,
                 logging_level="ERROR",
                 namespace="posttrain",
             )
@@ -53,12 +53,15 @@ class Cluster:
             ray.kill(actor)
         ray.shutdown()
 
-    def actors(self, number: int, *, threads: int = 1, preload: str, group: bool = False) -> list[Any]:
+    def actors(self, number: int, *, preload: str, threads: int = 1, group: bool = False) -> list[Any]:
         """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group."""
         places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
         rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
         grouped = group and number > 1
-        return [self._actor({**place, **rendezvous} if grouped else {}, threads, preload) for place in places]
+        return [
+            self._actor({**place, **rendezvous} if grouped else {}, threads, preload)
+            for place in places
+        ]
 
     def _actor(self, environment: Mapping[str, str], threads: int, preload: str) -> Any:
         variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", **environment}

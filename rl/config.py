@@ -15,7 +15,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TinyPolicySettings(Settings):
@@ -190,6 +190,14 @@ class RecordSettings(Settings):
     report: bool = Field(True, description="write report.html at the end")
 
 
+class VerlSettings(Settings):
+    """Only for `backend=verl`."""
+
+    nnodes: Count = Field(1, description="machines of the cluster")
+    gpus_per_node: Count = Field(1, description="accelerators of a machine; training and sampling share them")
+    tensor_parallel: Count = Field(1, description="accelerators over which one vLLM engine is spread")
+
+
 class RunSettings(Settings):
     """What `python -m rl.run` does."""
 
@@ -199,6 +207,9 @@ class RunSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seeds problems, initial weights and sampling")
     dry_run: bool = Field(False, description="validate everything, print the plan, start nothing")
     backend: Literal["local", "verl"] = Field("local", description="our loop, or verl's trainer with our rewards")
+    further_supervised_s: Positive | None = Field(
+        None, description="the control of equal compute: this many seconds more of supervised training in place of reinforcement learning"
+    )
     policy: PolicySettings = PolicySettings()
     tasks: dict[str, TaskSettings] = Field({}, description="the tasks of the mix, by name")
     cold_start: ColdStartSettings = ColdStartSettings()
@@ -211,6 +222,7 @@ class RunSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     records: RecordSettings = RecordSettings()
+    verl: VerlSettings = VerlSettings()
 
     @model_validator(mode="after")
     def _has_tasks(self) -> "RunSettings":

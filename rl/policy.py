@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
+from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
@@ -81,6 +82,14 @@ def resolve_policy(name: str) -> Path:
         return Path(snapshot_download(name))
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise ValueError(f"policy.path={name}: no such folder, and the hub gave no checkpoint of that name ({error})") from error
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a local checkpoint by name."""
+    weights: dict[str, torch.Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        weights |= load_file(file)
+    return weights
 
 
 def policy_key(folder: Path) -> str:

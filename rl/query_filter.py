@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rl.config import QueryFilterSettings
-from rl.evaluate import Attempt, attempt_all
+from rl.evaluate import Attempt, attempt_all, check_ungraded
 from rl.graded import GradedGroup
 from tasks.problem import Problem
 
@@ -32,11 +32,13 @@ def is_kept(rate: PassRate, settings: QueryFilterSettings) -> bool:
     return rate.right <= settings.max_pass_rate * rate.judged
 
 
-async def pass_rates(problems: Sequence[Problem], samples: int, attempt: Attempt, table: Path) -> list[PassRate]:
+async def pass_rates(problems: Sequence[Problem], samples: int, attempt: Attempt, table: Path, max_ungraded_share: float) -> list[PassRate]:
     """One row for each problem, in order; read from `table` when it is there, else sampled and written to it."""
     if table.exists():
         return [PassRate(**json.loads(line)) for line in table.read_text().splitlines()]
-    rates = [_rate(group) for group in await attempt_all(problems, samples, attempt)]
+    groups = await attempt_all(problems, samples, attempt)
+    check_ungraded(groups, max_ungraded_share, "the query filter")
+    rates = [_rate(group) for group in groups]
     table.parent.mkdir(parents=True, exist_ok=True)
     unfinished = table.with_suffix(".unfinished")
     unfinished.write_text("".join(json.dumps(asdict(rate)) + "\n" for rate in rates))

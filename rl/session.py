@@ -1,6 +1,5 @@
 """Reinforcement learning from a given policy to the last evaluation: what `rl.run` does after the cold start."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -9,14 +8,15 @@ from tasks.build import Task
 from tasks.mixture import slots
 from tasks.source import PoolSource, Source
 
-from rewards.outcome import Grade, Ungraded
+from rewards.outcome import Grade
 from rl.advantages import AdvantageKind, group_advantages
 from rl.checkpoint import Checkpoint, Progress, write_checkpoint
 from rl.config import RunSettings
-from rl.evaluate import attempt_all
+from rl.evaluate import attempt_all, check_ungraded
 from rl.evaluation_record import Evaluation, Stage, score_groups
 from rl.graded import GradedGroup
 from rl.grading import Grader
+from rl.interruption import Interruption
 from rl.loop import StepDone, TrainedPolicy, train
 from rl.query_filter import kept_problems, pass_rates, table_key
 from rl.records import Records
@@ -44,12 +44,8 @@ class Display(Protocol):
     def note(self, text: str) -> None: ...
 
 
-class TooManyUngraded(RuntimeError):
-    """The share of rollouts that could not be graded passed `rewards.max_ungraded_share`."""
-
-
 class Session:
-    """`policy_key` says which policy it starts from, by content. Setting `stop` ends training after the step, with a checkpoint."""
+    """`policy_key` says which policy it starts from, by content. An interruption ends training after the step, with a checkpoint."""
 
     def __init__(
         self,
@@ -62,7 +58,7 @@ class Session:
         renderer: Renderer,
         records: Records,
         display: Display,
-        stop: asyncio.Event,
+        interruption: Interruption,
     ) -> None:
         self._settings = settings
         self._tasks = tasks
@@ -73,14 +69,14 @@ class Session:
         self._renderer = renderer
         self._records = records
         self._display = display
-        self._stop = stop
+        self._interruption = interruption
         self._train_s = 0.0
         rollout = settings.rollout
         self._sampling = Sampling(rollout.max_tokens, rollout.temperature, renderer.banned_ids, renderer.stop_ids)
 
-    async def run(self, policy_key: str, checkpoint: Checkpoint | None) -> None:
+    async def reinforce(self, policy_key: str, checkpoint: Checkpoint | None) -> None:
         if checkpoint is None:
-            await self._evaluate(0, "before")
+            await self.evaluate(0, "before")
         else:
             await self._learner.load(checkpoint.folder)
             await self._learner.publish(checkpoint.progress.next_step)
@@ -90,7 +86,7 @@ class Session:
         done = checkpoint.progress if checkpoint else Progress(0, {}, 0.0)
         last = await self._train(sources, done)
         if last == self._settings.loop.steps:
-            await self._evaluate(last, "after")
+            await self.evaluate(last, "after")
 
     async def _sources(self, policy_key: str) -> dict[str, Source]:
         """What is trained on: each task's pool without the queries that the filter drops, or all it has."""
@@ -102,7 +98,7 @@ class Session:
         self._display.stage("query filter", len(problems))
         key = table_key(policy_key, problems, settings.samples, repr(self._sampling))
         table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
-        rates = await pass_rates(problems, settings.samples, self._filter_attempt, table)
+        rates = await pass_rates(problems, settings.samples, self._filter_attempt, table, self._settings.rewards.max_ungraded_share)
         (self._records.folder.path / "pass_rates.jsonl").write_text(table.read_text())
         kept = kept_problems(pools, rates, settings)
         counts = ", ".join(f"{name} {len(left)} of {len(pools[name])}" for name, left in kept.items())
@@ -128,17 +124,19 @@ class Session:
         async def after_step(step: StepDone) -> bool:
             nonlocal finished
             finished = step.step + 1
-            self._check_ungraded(step)
+            arrived = (*step.batch.groups, *step.batch.dropped)
+            check_ungraded(arrived, settings.rewards.max_ungraded_share, f"step {finished}")
             self._log(step, finished)
-            ends = self._stop.is_set() or finished == loop.steps
+            ends = self._interruption.asked or finished == loop.steps
             if finished % settings.evaluation.every == 0 and not ends:
-                await self._evaluate(finished, "during")
+                await self.evaluate(finished, "during")
             if ends or finished % settings.checkpoint.every == 0:
                 await self._checkpoint(Progress(finished, dict(stream.positions), self._train_s))
             return not ends
 
         try:
-            await train(stream, self._signal, self._learner, range(done.next_step, loop.steps), after_step)
+            with self._interruption.deferred():
+                await train(stream, self._signal, self._learner, range(done.next_step, loop.steps), after_step)
         finally:
             await stream.close()
         return finished
@@ -148,14 +146,16 @@ class Session:
         written = await write_checkpoint(root, progress, self._learner.save, self._settings.checkpoint.keep)
         self._display.note(f"checkpoint {written.folder}")
 
-    async def _evaluate(self, step: int, stage: Stage) -> None:
+    async def evaluate(self, step: int, stage: Stage, train_s: float | None = None) -> None:
+        """Every held-out problem; `train_s` are the seconds trained so far, where this session has not counted them."""
         settings = self._settings.evaluation
         samples = settings.samples if stage == "during" else settings.final_samples
         problems = [problem for task in self._tasks.values() for problem in task.heldout]
         if stage != "during":
             self._display.stage(f"evaluation {stage} training", len(problems))
         groups = await attempt_all(problems, samples, self._evaluation_attempt)
-        evaluation = Evaluation(step, stage, self._train_s, score_groups(groups))
+        check_ungraded(groups, self._settings.rewards.max_ungraded_share, f"the evaluation after step {step}")
+        evaluation = Evaluation(step, stage, self._train_s if train_s is None else train_s, score_groups(groups))
         self._records.log_evaluation(evaluation, ks=(samples,))
         self._display.evaluation({task: evaluation.accuracy(task) or 0.0 for task in evaluation.tasks})
 
@@ -191,19 +191,6 @@ class Session:
         if finished % self._settings.records.rollouts_every == 0 or finished == 1:
             self._records.write_rollouts(
                 finished, _recorded(step, self._settings.records.rollouts_per_task, self._settings.objective.advantage), self._renderer.text
-            )
-
-    def _check_ungraded(self, step: StepDone) -> None:
-        members = [m for group in (*step.batch.groups, *step.batch.dropped) for m in group.members]
-        failed = [failure for group in (*step.batch.groups, *step.batch.dropped) for failure in group.failures]
-        reasons = [f"{m.outcome.reason}: {m.outcome.detail}" for m in members if isinstance(m.outcome, Ungraded)] + list(failed)
-        limit = self._settings.rewards.max_ungraded_share
-        share = len(reasons) / max(1, len(members) + len(failed))
-        if share > limit:
-            examples = "\n  ".join(list(dict.fromkeys(reasons))[:5])
-            raise TooManyUngraded(
-                f"{share:.0%} of the rollouts of step {step.step + 1} could not be graded "
-                f"(rewards.max_ungraded_share={limit}), e.g.\n  {examples}"
             )
 
 

@@ -1,0 +1,167 @@
+"""The recipe of a run: policy, cold start, query filter, SAPO, evaluation, report. `rl.run` loads it when the settings are checked."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from distill.cold_start import WorkedAnswer, cold_start, further_supervised
+from distill.demonstration_file import read_demonstrations
+from distill.supervised import SupervisedReport
+from rewards.isolation import RewardPool
+from rewards.mixture import check_target
+from rewards.plugins import load_plugin
+from rl.assembly import build_generator, build_learner, build_reference
+from rl.checkpoint import Checkpoint, newest_checkpoint
+from rl.cluster import Cluster, RayFrozenModel, RayGenerator, RayLearner, RayObject
+from rl.config import RunSettings
+from rl.grading import Grader
+from rl.interruption import Interruption
+from rl.policy import build_tiny_policy, policy_key, read_weights, resolve_policy
+from rl.progress import Progress
+from rl.records import Records
+from rl.report import write_report
+from rl.run_folder import RunFolder
+from rl.session import Session
+from rl.signal import SapoSignal
+from rollouts.render import Renderer
+from tasks.build import Task, build_task
+from tasks.errors import TaskError
+
+
+class Recipe:
+    """One run, its stages in order. `run` gives the exit code: 0 done, 130 ended by the user."""
+
+    def __init__(self, settings: RunSettings, folder: RunFolder) -> None:
+        self._settings = settings
+        self._folder = folder
+        for plugin in settings.rewards.plugins:
+            load_plugin(plugin)
+        self._tasks = {name: build_task(name, task, settings.seed) for name, task in settings.tasks.items()}
+        _check_targets(self._tasks)
+        self._answers = _answers(self._tasks, settings)
+        self._checkpoint: Checkpoint | None = None
+
+    async def run(self) -> int:
+        settings = self._settings
+        interruption = Interruption()
+        with Progress(settings.name) as display, Cluster(on_cpu=not torch.cuda.is_available()) as cluster:
+            self._checkpoint = newest_checkpoint(self._folder.path / "checkpoints", display.note)
+            last_step = self._checkpoint.progress.next_step if self._checkpoint else 0
+            engine = "rollouts.vllm_preload" if settings.rollout.engine == "vllm" else "rollouts.torch_engine"
+            generator = RayGenerator(cluster.actors(settings.rollout.replicas, preload=engine))
+            trainer = RayObject(cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.learner", group=True))
+            with Records(self._folder, settings.records.trackers, last_step) as records:
+                start = await self._cold_start(trainer, records, display)
+                await self._learn(start, generator, trainer, cluster, records, display, interruption)
+        if settings.records.report and not interruption.asked:
+            write_report(self._folder)
+        return 130 if interruption.asked else 0
+
+    async def _cold_start(self, trainer: RayObject, records: Records, display: Progress) -> Path:
+        """The policy that reinforcement learning starts from, and that a reference term refers to."""
+        settings = self._settings
+        untrained = _untrained(settings, self._answers)
+        if not settings.cold_start.enabled:
+            return untrained
+        display.stage("cold start", settings.cold_start.steps)
+        report = _supervised_report(records, display)
+        return await cold_start(settings, untrained, policy_key(untrained), self._answers, trainer, report)
+
+    async def _learn(
+        self,
+        start: Path,
+        generator: RayGenerator,
+        trainer: RayObject,
+        cluster: Cluster,
+        records: Records,
+        display: Progress,
+        interruption: Interruption,
+    ) -> None:
+        settings = self._settings
+        renderer = Renderer(start)
+        policy = self._checkpoint.policy if self._checkpoint else start
+        starting = [generator.start(build_generator(settings, policy, self._max_images()))]
+        if settings.further_supervised_s is None:
+            starting.append(trainer.start(build_learner(settings, policy, renderer)))
+        reference = None
+        if settings.objective.reference.coefficient > 0:
+            reference = RayFrozenModel(cluster.actors(1, preload="rl.frozen")[0])
+            starting.append(reference.start(build_reference(settings, start, renderer)))
+        display.stage("starting the engines", len(starting))
+        await asyncio.gather(*starting)
+        rewards = settings.rewards
+        async with RewardPool(rewards.workers, rewards.timeout_s, rewards.memory_mib, rewards.plugins) as pool:
+            grader = Grader(pool, coin_flip=rewards.coin_flip)
+            learner = RayLearner(trainer, generator)
+            sapo = SapoSignal(settings.objective.advantage, settings.rollout.max_tokens, reference)
+            session = Session(settings, self._tasks, generator, learner, sapo, grader, renderer, records, display, interruption)
+            if settings.further_supervised_s is None:
+                await session.reinforce(policy_key(start), self._checkpoint)
+            else:
+                await self._further_supervised(settings.further_supervised_s, start, generator, trainer, session, records, display)
+        await generator.close()
+
+    async def _further_supervised(
+        self,
+        seconds: float,
+        start: Path,
+        generator: RayGenerator,
+        trainer: RayObject,
+        session: Session,
+        records: Records,
+        display: Progress,
+    ) -> None:
+        await session.evaluate(0, "before")
+        display.stage("further supervised training", round(seconds))
+        report = _supervised_report(records, display)
+        folder = self._folder.path / "policy"
+        result = await further_supervised(self._settings, start, self._answers, seconds, trainer, report, folder)
+        await generator.publish(read_weights(result), 1)
+        await session.evaluate(1, "after", train_s=seconds)
+
+    def _max_images(self) -> int:
+        problems = [p for task in self._tasks.values() for p in (*task.heldout, task.train.problem(0))]
+        return max(1, *(sum(len(message.images) for message in problem.messages) for problem in problems))
+
+
+def _check_targets(tasks: Mapping[str, Task]) -> None:
+    """Raises `RewardError` when a reward cannot grade the problems it is for, before anything starts."""
+    for task in tasks.values():
+        for problem in (task.train.problem(0), *task.heldout):
+            check_target(problem.reward, problem.target)
+
+
+def _answers(tasks: Mapping[str, Task], settings: RunSettings) -> list[WorkedAnswer]:
+    """The user's demonstrations, or equally many of each task that has some."""
+    if not (settings.cold_start.enabled or settings.policy.path is None or settings.further_supervised_s is not None):
+        return []
+    if settings.cold_start.data is not None:
+        return read_demonstrations(settings.cold_start.data)
+    makers = [task.demonstrations for task in tasks.values() if task.demonstrations is not None]
+    if not makers and settings.cold_start.enabled:
+        raise TaskError("cold_start: no task has demonstrations of its own; give cold_start.data, or cold_start.enabled=false")
+    share = settings.cold_start.demonstrations // max(1, len(makers))
+    return [WorkedAnswer(example.messages, example.demonstration) for make in makers for example in make(share)]
+
+
+def _untrained(settings: RunSettings, answers: Sequence[WorkedAnswer]) -> Path:
+    if settings.policy.path is not None:
+        return resolve_policy(settings.policy.path)
+    corpus = [f"<|im_start|>{m.role}\n{m.text}\n<|im_start|>assistant\n{worked.answer}" for worked in answers for m in worked.messages]
+    return build_tiny_policy(settings.policy.tiny, corpus, settings.seed, settings.cache)
+
+
+def _supervised_report(records: Records, display: Progress) -> Callable[[SupervisedReport], None]:
+    done = 0
+
+    def report(latest: SupervisedReport) -> None:
+        nonlocal done
+        display.advance(latest.step - done)
+        done = latest.step
+        values = {"cold_start/train_loss": latest.train_loss, "cold_start/validation_loss": latest.validation_loss}
+        records.log_cold_start(latest.step, values)
+        display.step(values)
+
+    return report

@@ -1,0 +1,61 @@
+"""The program: `python -m rl.run config=reasoning_rl key=value ...`."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from rewards.errors import RewardError
+from rl.config import RunSettings
+from rl.config_error import ConfigError
+from rl.configure import load
+from rl.plan import print_plan
+from rl.run_folder import RunFolder, RunFolderError
+from rl.usage import print_usage
+from tasks.errors import TaskError
+
+MISTAKES = (ConfigError, RunFolderError, TaskError, RewardError)
+"""What the user can mend: shown without a traceback."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0 done, 1 the run failed, 2 the request was wrong, 130 ended by the user."""
+    try:
+        if print_usage(arguments, Console()):
+            return 0
+        settings = load(arguments)
+        if settings.backend == "verl":
+            from rl.integrations.verl.launch import run
+
+            run(settings)
+            return 0
+        if settings.dry_run:
+            return print_plan(settings, Console())
+        folder = RunFolder(settings.runs / settings.name)
+        with folder.claimed(settings.model_dump(mode="json")):
+            return _run(settings, folder)
+    except MISTAKES as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(settings: RunSettings, folder: RunFolder) -> int:
+    from rl.recipe import Recipe
+
+    try:
+        return asyncio.run(Recipe(settings, folder).run())
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return 130
+    except MISTAKES:
+        raise
+    except Exception as error:
+        story = folder.path / "error.txt"
+        story.write_text(traceback.format_exc())
+        print(f"{type(error).__name__}: {error}\n(the whole story: {story})", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
