@@ -22,6 +22,7 @@ class Records:
         self.folder = folder
         self._rewind(last_step)
         self._cold_start = StepLog(folder.cold_start_path)
+        self._further_supervised = StepLog(folder.further_supervised_path)
         self._metrics = StepLog(folder.metrics_path)
         self._trackers = open_trackers(trackers, TrackedRun(folder.path, folder.config(), last_step))
 
@@ -34,6 +35,10 @@ class Records:
     def log_cold_start(self, step: int, values: Mapping[str, float]) -> None:
         """A step of supervised training; names as in `docs/metrics.md`, `cold_start/...`. It goes to the folder alone."""
         self._cold_start.append(step, values)
+
+    def log_further_supervised(self, step: int, values: Mapping[str, float]) -> None:
+        """A step of the control that goes on with supervised training; `further_supervised/...`, to the folder alone."""
+        self._further_supervised.append(step, values)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """The metrics of a step of the loop, the first of which is step 1."""

@@ -2,6 +2,7 @@
 
     config.yaml                  the resolved settings
     cold_start.jsonl             one JSON object a step of the supervised cold start
+    further_supervised.jsonl     the same of the control that goes on with supervised training
     metrics.jsonl                one JSON object a step
     evaluations.jsonl            one JSON object an evaluation, problem by problem
     rollouts/step_000010.jsonl   readable rollouts, with rollouts/images/<pixels>.png
@@ -54,6 +55,10 @@ class RunFolder:
         return self.path / "cold_start.jsonl"
 
     @property
+    def further_supervised_path(self) -> Path:
+        return self.path / "further_supervised.jsonl"
+
+    @property
     def evaluations_path(self) -> Path:
         return self.path / "evaluations.jsonl"
 
@@ -83,6 +88,9 @@ class RunFolder:
 
     def cold_start(self) -> tuple[StepMetrics, ...]:
         return tuple(read_step_log(self.cold_start_path))
+
+    def further_supervised(self) -> tuple[StepMetrics, ...]:
+        return tuple(read_step_log(self.further_supervised_path))
 
     def evaluations(self) -> tuple[Evaluation, ...]:
         """All evaluations in the order of their steps; one that was made again replaces the earlier."""
