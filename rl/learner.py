@@ -5,8 +5,9 @@ M counts the sampled tokens of a micro-batch.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from rl.batch import FloatsM, PolicyTree, SapoBatch, micro_batches
 from rl.config import LearnerSettings
-from rl.model import SoftmaxSettings
+from rl.model import ModelInputs, SoftmaxSettings
 from rl.objectives import PolicyObjective, token_means
 from rl.optimization import Optimization
 from rl.policy_tokens import PolicyTokens
@@ -23,7 +24,8 @@ from rl.policy_tokens import PolicyTokens
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """`version` is the one that the update made, `grad_norm` the mean over its optimizer steps. `stats` are means over sampled tokens."""
+    """`version` is the one that the update made, `grad_norm` and `lr` the mean over its optimizer steps. Other `stats` are means over
+    sampled tokens."""
 
     version: int
     grad_norm: float
@@ -57,15 +59,16 @@ class Learner:
         started = time.perf_counter()
         parts = batch.mini_batches(self._settings.mini_batches)
         old = self._recomputed(parts) if self._settings.old_logprobs == "recompute" else {}
-        sums, norms = [], []
+        sums, norms, rates = [], [], []
         for part in parts:
+            rates.append(self.optimization.lr)
             sums.append(self._accumulate(part, old))
             norms.append(self.optimization.step())
         self.version += 1
         stats = token_means(_added(sums))
         # Before its first optimizer step the learner has the weights that the newest rollouts were sampled with.
         stats["engine_kl"] = token_means(sums[0])["behavior_kl"]
-        stats |= {"lr": self.optimization.lr, "update_s": time.perf_counter() - started}
+        stats |= {"lr": float(np.mean(rates)), "update_s": time.perf_counter() - started}
         return UpdateReport(self.version, float(np.mean(norms)), stats)
 
     def weights(self) -> dict[str, Tensor]:
@@ -89,8 +92,7 @@ class Learner:
         step = part.denominators()
         sums = []
         mine = part.shard(self.optimization.rank, self.optimization.ranks)
-        for trees in micro_batches(mine.trees, self._settings.micro_batch_tokens):
-            inputs = self.optimization.encode([tree.tree for tree in trees])
+        for trees, inputs in self._passes(mine.trees):
             logprobs_M, entropy_M = self.optimization.score(inputs)
             tokens = _policy_tokens(trees, logprobs_M, entropy_M, old)
             output = self._objective(tokens, step)
@@ -98,14 +100,22 @@ class Learner:
             sums.append(dict(output.sums))
         return self.optimization.summed_over_ranks(_added(sums))
 
+    def _passes(self, trees: Sequence[PolicyTree]) -> Iterator[tuple[Sequence[PolicyTree], ModelInputs]]:
+        """Micro-batches; at the end there may be some without a response, while other ranks still have one."""
+        passes = list(micro_batches(trees, self._settings.micro_batch_tokens))
+        steps = self.optimization.lockstep([[tree.tree for tree in part] for part in passes])
+        for part, inputs in zip_longest(passes, map(self.optimization.encode, steps), fillvalue=()):
+            assert isinstance(inputs, ModelInputs)
+            yield part, inputs
+
     def _recomputed(self, parts: Sequence[SapoBatch]) -> dict[int, FloatsM]:
         """The learner's own log-probs of every response before the update, by the identity of its branch."""
         old: dict[int, FloatsM] = {}
         with self.optimization.evaluating():
             for part in parts:
                 mine = part.shard(self.optimization.rank, self.optimization.ranks)
-                for trees in micro_batches(mine.trees, self._settings.micro_batch_tokens):
-                    logprobs_M, _ = self.optimization.score(self.optimization.encode([tree.tree for tree in trees]))
+                for trees, inputs in self._passes(mine.trees):
+                    logprobs_M, _ = self.optimization.score(inputs)
                     branches = [branch for tree in trees for branch in tree.branches]
                     old |= {id(b): values for b, values in zip(branches, split_by_branch(trees, logprobs_M), strict=True)}
         return old
@@ -114,17 +124,17 @@ class Learner:
 def split_by_branch(trees: Sequence[PolicyTree], values_M: Tensor) -> list[FloatsM]:
     """Values of the trained tokens of a micro-batch, cut into those of each branch, in order."""
     lengths = [len(branch.behavior_logprobs_M) for tree in trees for branch in tree.branches]
-    return np.split(values_M.float().cpu().numpy(), np.cumsum(lengths)[:-1])
+    return [piece.numpy() for piece in torch.split(values_M.float().cpu(), lengths)] if lengths else []
 
 
 def _policy_tokens(trees: Sequence[PolicyTree], logprobs_M: Tensor, entropy_M: Tensor, old: dict[int, FloatsM]) -> PolicyTokens:
     branches = [branch for tree in trees for branch in tree.branches]
     device = logprobs_M.device
-    lengths = torch.tensor([len(b.behavior_logprobs_M) for b in branches])
+    lengths = torch.tensor([len(b.behavior_logprobs_M) for b in branches], dtype=torch.int64)
     advantages = torch.tensor([b.advantage for b in branches], dtype=torch.float32)
 
     def on_device(values: Sequence[FloatsM]) -> Tensor:
-        return torch.from_numpy(np.concatenate(values)).to(device)
+        return torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.float32), *values])).to(device)
 
     behavior_M = on_device([b.behavior_logprobs_M for b in branches])
     references = [b.reference_logprobs_M for b in branches if b.reference_logprobs_M is not None]
@@ -135,7 +145,7 @@ def _policy_tokens(trees: Sequence[PolicyTree], logprobs_M: Tensor, entropy_M: T
         advantages_N=advantages.repeat_interleave(lengths).to(device),
         sequence_N=torch.arange(len(branches)).repeat_interleave(lengths).to(device),
         num_sequences=len(branches),
-        reference_logprobs_N=on_device(references) if references else None,
+        reference_logprobs_N=on_device(references) if references or not branches else None,
         entropy_N=entropy_M,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
@@ -11,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from rl.chosen_logprobs import chosen_logprobs
 from rl.packing import ATTENTION, Packed, pack
 from rl.pixels import PixelProcessor
-from rl.tree import Tree
+from rl.tree import Stretch, Tree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +90,12 @@ class TreeEncoder:
         sizes = iter([processor.num_patches(image) // self._merge_size**2 for image in images])
         repeats = [next(sizes) if token == self._image_token_id else 1 for token in compact_ids]
         return tuple(token for token, number in zip(compact_ids, repeats, strict=True) for _ in range(number))
+
+    def idle_tree(self, *, with_image: bool) -> Tree:
+        """A tree without a trained token, as small as can be."""
+        images = (PIL.Image.new("RGB", (32, 32)),) if with_image else ()
+        ids = self.expanded([self._image_token_id if self._image_token_id is not None and with_image else 0], images)
+        return Tree(Stretch(np.array(ids, dtype=np.int64), np.zeros(len(ids), dtype=np.bool_), images))
 
     def __call__(self, trees: Sequence[Tree]) -> ModelInputs:
         stretches = [(tree.trunk, *tree.branches) for tree in trees]

@@ -1,20 +1,23 @@
 """A policy with its optimizer and schedule on one or more ranks: what reinforcement and supervised learning share."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import FullyShardedDataParallelPlugin
+from accelerate.utils import gather_object
 from torch.distributed.tensor import DTensor
 from transformers import AutoProcessor, AutoTokenizer
 
 from rl.config import OptimizerSettings
 from rl.model import ModelInputs, Policy, SoftmaxSettings, TreeEncoder
 from rl.schedule import learning_rate
+from rl.sharding import shard
+from rl.tree import Tree
 
 
 class Optimization:
@@ -34,15 +37,7 @@ class Optimization:
         bfloat16: bool,
         freeze_vision: bool,
     ) -> None:
-        sharding = FullyShardedDataParallelPlugin(
-            fsdp_version=2, auto_wrap_policy="transformer_based_wrap", state_dict_type="FULL_STATE_DICT", reshard_after_forward=True
-        )
-        ranks = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(),
-            mixed_precision="bf16" if bfloat16 else "no",
-            fsdp_plugin=sharding if ranks > 1 else None,
-        )
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="bf16" if bfloat16 else "no")
         self.path = path
         self.settings = settings
         self.total_steps = total_steps
@@ -50,10 +45,12 @@ class Optimization:
         policy = Policy(path, torch.float32, softmax)
         if freeze_vision and policy.has_vision:
             policy.model.model.visual.requires_grad_(False)
-        policy.train()
-        parameters = [p for p in policy.parameters() if p.requires_grad]
+        self.policy = policy.train().to(self.accelerator.device)
+        if self.ranks > 1:
+            shard(self.policy, self.accelerator.device, bfloat16=bfloat16)
+        parameters = [p for p in self.policy.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
-        self.policy, self.optimizer = self.accelerator.prepare(policy, optimizer)
+        self.optimizer = self.accelerator.prepare(optimizer)
         self.encode = TreeEncoder(path, self.accelerator.device)
 
     @property
@@ -63,6 +60,22 @@ class Optimization:
     @property
     def ranks(self) -> int:
         return int(self.accelerator.num_processes)
+
+    def lockstep(self, passes: Sequence[Sequence[Tree]]) -> list[list[Tree]]:
+        """What this rank runs so that all ranks run the same modules equally often, as sharding requires.
+
+        The result begins with `passes`; passes without a trained token follow until every rank is done. Where another rank has an image and
+        this one has none, a pass ends with a tree that has an image and no trained token.
+        """
+        if self.ranks == 1:
+            return [list(own) for own in passes]
+        has_images = [any(s.images for tree in own for s in (tree.trunk, *tree.branches)) for own in passes]
+        rounds = map(any, zip_longest(*gather_object([has_images]), fillvalue=False))
+        complete: list[list[Tree]] = []
+        for own, own_images, images in zip_longest(passes, has_images, rounds, fillvalue=()):
+            idle = [self.encode.idle_tree(with_image=bool(images))] if not own or (images and not own_images) else []
+            complete.append([*own, *idle])
+        return complete
 
     def score(self, inputs: ModelInputs) -> tuple[torch.Tensor, torch.Tensor]:
         """`(logprobs_M, entropy_M)` of the trained tokens."""
@@ -86,7 +99,7 @@ class Optimization:
 
     def checkpoint_activations(self) -> None:
         """Recompute activations in the backward pass: less memory, about a third more time."""
-        self.accelerator.unwrap_model(self.policy).model.gradient_checkpointing_enable()
+        self.policy.model.gradient_checkpointing_enable()
 
     def summed_over_ranks(self, sums: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if self.ranks == 1:
@@ -101,7 +114,7 @@ class Optimization:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Full weights on the CPU, named as in the checkpoint. Every rank must call it."""
-        state = self.accelerator.unwrap_model(self.policy).model.state_dict()
+        state = self.policy.model.state_dict()
         full = {name: (value.full_tensor() if isinstance(value, DTensor) else value) for name, value in state.items()}
         return {name: value.detach().to("cpu", copy=True) for name, value in full.items()}
 
@@ -109,9 +122,9 @@ class Optimization:
         """A checkpoint that plain transformers and vLLM load: weights, config, tokenizer, processor. Every rank must call it."""
         weights = self.weights()
         if self.rank == 0:
-            model = self.accelerator.unwrap_model(self.policy).model
+            model = self.policy.model
             model.save_pretrained(folder, state_dict=weights)
-            loader = AutoProcessor if self.accelerator.unwrap_model(self.policy).has_vision else AutoTokenizer
+            loader = AutoProcessor if self.policy.has_vision else AutoTokenizer
             loader.from_pretrained(self.path).save_pretrained(folder)
 
     def save_state(self, folder: Path) -> None:
