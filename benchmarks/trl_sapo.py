@@ -87,9 +87,8 @@ def main(arguments: list[str]) -> None:
 
 def _print(sides: list[Side], warmup: int) -> None:
     samples = PROMPTS * GROUP_SIZE
-    print(
-        f"\n{samples} samples a batch, 2 updates; median of {len(sides[0].rounds) - warmup} batches after {warmup}; load {psutil.getloadavg()[0]:.1f}"
-    )
+    kept_rounds, load = len(sides[0].rounds) - warmup, psutil.getloadavg()[0]
+    print(f"\n{samples} samples a batch, 2 updates; median of {kept_rounds} batches after {warmup}; load {load:.1f}")
     print(
         f"{'':6}{'samples/s':>10}{'wall s':>8}{'cpu s':>8}{'generate':>10}{'rescore':>9}{'update':>8}{'other':>7}{'tokens':>8}{'best s':>8}"
     )

@@ -1,0 +1,45 @@
+"""What grading needs of a problem, as text in a row of verl's data: the target and the reward, without loss."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import get_args
+
+from pydantic import TypeAdapter
+
+from tasks.message import Message, text_message
+from tasks.problem import Target
+
+_KINDS = {kind.kind: kind for kind in get_args(Target)}
+
+
+def target_json(target: Target) -> str:
+    return json.dumps({"kind": target.kind, **asdict(target)}, ensure_ascii=False)
+
+
+def read_target(text: str) -> Target:
+    """Raises `ValueError` for a kind that there is not, or fields that it does not have."""
+    fields = json.loads(text)
+    kind = fields.pop("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"unknown kind of target {kind!r}; there are {', '.join(sorted(_KINDS))}")
+    target: Target = TypeAdapter(_KINDS[kind]).validate_python(fields)
+    return target
+
+
+def reward_json(reward: str | Mapping[str, float]) -> str:
+    return json.dumps(reward if isinstance(reward, str) else dict(reward))
+
+
+def read_reward(text: str) -> str | dict[str, float]:
+    reward: str | dict[str, float] = json.loads(text)
+    return reward
+
+
+def prompt_json(messages: tuple[Message, ...]) -> str:
+    """Roles and texts; images stay behind, since verl does not hand them to rewards."""
+    return json.dumps([[message.role, message.text] for message in messages], ensure_ascii=False)
+
+
+def read_prompt(text: str) -> tuple[Message, ...]:
+    return tuple(text_message(role, words) for role, words in json.loads(text))
