@@ -19,12 +19,12 @@ class Interval:
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Student's t interval of the mean: mean +- t(0.975, n-1) * s / sqrt(n)."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean, count = fmean(values), len(values)
     if count < 2:
         return Interval(mean, float("-inf"), float("inf"), count)
-    half = float(t.ppf(0.975, count - 1)) * stdev(values) / count**0.5
+    half = float(stdtrit(count - 1, 0.975)) * stdev(values) / count**0.5
     return Interval(mean, mean - half, mean + half, count)
 
 
