@@ -1,16 +1,37 @@
-"""Mathematical answers: math-verify and sympy behind guards."""
+"""Mathematical answers, by sympy and math-verify's LaTeX parser behind guards.
 
-from math_verify import parse, verify
+Only the final answer outside the thinking counts: the last statement of it, by box, by phrase, as formula or number. Several different boxes
+are a list, and equal to a list alone. An answer that cannot be understood, or that is too large to compute with, is wrong, not ungraded.
+"""
 
-from rewards.answer import final_answer
+from rewards.answer import split_response
+from rewards.maths.equality import equal_answers, same_text
+from rewards.maths.extraction import boxed, final_expressions
 from rewards.outcome import Grade
 from rewards.registry import reward
 from rewards.transcript import Transcript
 from tasks.problem import MathTarget
 
+MAX_ANSWER_CHARS = 3000
+MAX_RESPONSE_CHARS = 200_000
+
 
 @reward("math", target=MathTarget)
-def grade_math(target: MathTarget, transcript: Transcript) -> Grade:
-    answer = final_answer(transcript.final_text)
-    right = verify(parse(f"${target.answer}$", parsing_timeout=None), parse(answer, parsing_timeout=None), timeout_seconds=None)
+def grade_math(target: MathTarget, transcript: Transcript, *, tolerance: float = 0.0) -> Grade:
+    """1 for the right answer, else 0. `tolerance` is relative, for answers that are real numbers."""
+    text = split_response(transcript.final_text).answer
+    if not text:
+        return Grade(0.0, False)
+    if same_text(target.answer, text):
+        return Grade(1.0, True, text)
+    answer = ", ".join(final_expressions(text[-MAX_RESPONSE_CHARS:]))
+    if not answer or len(answer) > MAX_ANSWER_CHARS:
+        return Grade(0.0, False, answer[:MAX_ANSWER_CHARS] or None)
+    right = equal_answers(gold_expression(target.answer), answer, tolerance)
     return Grade(float(right), right, answer)
+
+
+def gold_expression(answer: str) -> str:
+    """The gold as it is; only of a worked solution with a box, what is in the box."""
+    boxes, _ = boxed(answer)
+    return ", ".join(boxes) if boxes else answer

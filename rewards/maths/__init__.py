@@ -1,0 +1,1 @@
+"""Comparing mathematical answers: text to structure, structure to verdict. Nothing that a model wrote is ever evaluated as code."""

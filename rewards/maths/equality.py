@@ -1,0 +1,237 @@
+"""Whether an answer says what the gold says: structure first, then leaf by leaf."""
+
+import re
+from functools import lru_cache
+
+from rewards.maths import labels
+from rewards.maths.expression import equal_expressions, equal_symbolic, quantity, symbolic
+from rewards.maths.guards import is_unevaluated
+from rewards.maths.notation import compact, normalised
+from rewards.maths.realsets import equal_sets, is_set_like, real_set
+from rewards.maths.structure import Items, Labelled, Leaf, Matrix, Node, Relation, parse_structure
+from rewards.maths.units import conversion, is_angle
+
+MAX_ITEMS = 64
+_TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}")
+_ORDERED = re.compile(r"[<>]|\\(?:leq|geq)")
+
+
+@lru_cache(maxsize=8192)
+def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
+    """`gold` and `answer` are texts in LaTeX or plain notation. Unsure is False: a wrong answer that is paid is worse than a right one that is not."""
+    mine, other = normalised(gold), normalised(answer)
+    if not mine or not other:
+        return False
+    if compact(mine) == compact(other):
+        return True
+    if is_unevaluated(other) or is_unevaluated(mine):
+        return False
+    if len(other) > max(1000, 3 * len(mine)):
+        return False
+    if _same_number(mine, other, tolerance):
+        return True
+    return _equal(parse_structure(mine), parse_structure(other), tolerance)
+
+
+def same_text(gold: str, answer: str) -> bool:
+    """Whether the whole answer is the gold, up to notation; for answers in prose."""
+    mine = compact(normalised(gold))
+    return bool(mine) and len(answer) <= 4 * len(gold) + 100 and mine == compact(normalised(answer))
+
+
+def _same_number(mine: str, other: str, tolerance: float) -> bool:
+    """`1,234` is a number before it is a list."""
+    a, b = quantity(mine), quantity(other)
+    return a.number is not None and b.number is not None and _equal_quantities(mine, other, tolerance)
+
+
+def _equal(gold: Node, answer: Node, tolerance: float) -> bool:
+    if isinstance(gold, Labelled) or isinstance(answer, Labelled):
+        return _equal_labelled(gold, answer, tolerance)
+    if is_set_like(gold) or is_set_like(answer):
+        mine, other = real_set(gold), real_set(answer)
+        if mine is not None and other is not None:
+            return equal_sets(mine, other)
+    if isinstance(gold, Relation) or isinstance(answer, Relation):
+        return isinstance(gold, Relation) and isinstance(answer, Relation) and _equal_relations(gold, answer)
+    if isinstance(gold, Items) or isinstance(answer, Items):
+        return _equal_items(gold, answer, tolerance)
+    if isinstance(gold, Matrix) or isinstance(answer, Matrix):
+        return isinstance(gold, Matrix) and isinstance(answer, Matrix) and _equal_matrices(gold, answer, tolerance)
+    if isinstance(gold, Leaf) and isinstance(answer, Leaf):
+        return _equal_leaves(gold.text, answer.text, tolerance)
+    return False
+
+
+def _equal_labelled(gold: Node, answer: Node, tolerance: float) -> bool:
+    if isinstance(gold, Labelled) and isinstance(answer, Labelled):
+        return _same_label(gold, answer, tolerance)
+    named, bare = (gold, answer) if isinstance(gold, Labelled) else (answer, gold)
+    assert isinstance(named, Labelled)
+    if isinstance(bare, Relation) and all(op == "=" for op in bare.ops):
+        sides = Relation((named.label, named.value.text), ("=",)) if isinstance(named.value, Leaf) else None
+        return sides is not None and _equal_relations(bare, sides)
+    names = labels.parts(named.label)
+    value = named.value
+    if len(names) > 1 and isinstance(value, Items) and value.kind == "tuple" and isinstance(bare, Items) and bare.kind == "list":
+        return _in_order(value, bare, tolerance, swapped=named is answer)
+    return _equal(gold.value, answer, tolerance) if named is gold else _equal(gold, value, tolerance)  # type: ignore[union-attr]
+
+
+def _same_label(gold: Labelled, answer: Labelled, tolerance: float) -> bool:
+    mine, other = labels.parts(gold.label), labels.parts(answer.label)
+    if len(mine) != len(other):
+        return False
+    if [labels.base(name) for name in mine] != [labels.base(name) for name in other]:
+        if is_set_like(gold.value) and is_set_like(answer.value):
+            return _equal(gold.value, answer.value, tolerance)
+        if labels.argument(gold.label) is None and isinstance(gold.value, Leaf) and isinstance(answer.value, Leaf):
+            return _equal_relations(Relation((gold.label, gold.value.text), ("=",)), Relation((answer.label, answer.value.text), ("=",)))
+        return False
+    new, old = labels.argument(gold.label), labels.argument(answer.label)
+    value = answer.value
+    if new and old and new != old and isinstance(value, Leaf):
+        value = Leaf(re.sub(rf"(?<![a-zA-Z\\]){re.escape(old)}(?![a-zA-Z])", lambda _: f"{{{new}}}", value.text))
+    return _equal(gold.value, value, tolerance)
+
+
+def _equal_items(gold: Node, answer: Node, tolerance: float) -> bool:
+    if isinstance(gold, Items) and isinstance(answer, Items):
+        if max(len(gold.items), len(answer.items)) > MAX_ITEMS:
+            return False
+        if gold.kind == answer.kind == "tuple":
+            return gold.brackets == answer.brackets and _in_order(gold, answer, tolerance)
+        if "tuple" in (gold.kind, answer.kind):
+            listed = answer if gold.kind == "tuple" else gold
+            return all(isinstance(item, Labelled) for item in listed.items) and _in_order(gold, answer, tolerance)
+        named = [_all_named(side) for side in (gold, answer)]
+        if named[0] != named[1]:
+            return _in_order(gold, answer, tolerance)
+        return _matched(gold.items, answer.items, tolerance)
+    single, other = (gold, answer) if isinstance(gold, Items) else (answer, gold)
+    assert isinstance(single, Items)
+    if isinstance(other, Matrix) and single.kind == "tuple":
+        cells = [cell for row in other.rows for cell in row]
+        vector = 1 in (len(other.rows), len(other.rows[0])) and len(cells) == len(single.items)
+        return vector and all(_equal(a, b, tolerance) for a, b in zip(single.items, cells, strict=True))
+    return single.kind == "set" and len(single.items) == 1 and _equal(single.items[0], other, tolerance)
+
+
+def _all_named(node: Items) -> bool:
+    """Labels that differ, so that the order is given by them: `a = 2, h = -1`, but not `x = 2, x = -1`."""
+    names = [labels.base(item.label) for item in node.items if isinstance(item, Labelled)]
+    return len(names) == len(node.items) and len(set(names)) == len(names)
+
+
+def _in_order(gold: Items, answer: Items, tolerance: float, *, swapped: bool = False) -> bool:
+    if len(gold.items) != len(answer.items):
+        return False
+    pairs = zip(gold.items, answer.items, strict=True)
+    return all(_equal(b, a, tolerance) if swapped else _equal(a, b, tolerance) for a, b in pairs)
+
+
+def _matched(gold: tuple[Node, ...], answer: tuple[Node, ...], tolerance: float) -> bool:
+    """One to one, in any order; what is said twice counts once."""
+    left = _distinct(answer, tolerance)
+    for item in _distinct(gold, tolerance):
+        place = next((i for i, candidate in enumerate(left) if _equal(item, candidate, tolerance)), None)
+        if place is None:
+            return False
+        left.pop(place)
+    return not left
+
+
+def _distinct(items: tuple[Node, ...], tolerance: float) -> list[Node]:
+    kept: list[Node] = []
+    for item in items:
+        if not any(_equal(other, item, tolerance) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _equal_matrices(gold: Matrix, answer: Matrix, tolerance: float) -> bool:
+    if [len(row) for row in gold.rows] != [len(row) for row in answer.rows]:
+        return False
+    pairs = [(a, b) for mine, other in zip(gold.rows, answer.rows, strict=True) for a, b in zip(mine, other, strict=True)]
+    return all(_equal(a, b, tolerance) for a, b in pairs)
+
+
+def _equal_relations(gold: Relation, answer: Relation) -> bool:
+    """Two equations are one when their differences are proportional; inequalities keep their direction with the sign of the factor."""
+    if len(gold.ops) != len(answer.ops):
+        return False
+    if len(gold.ops) > 1:
+        return any(_same_chain(gold, other) for other in (answer, _reversed(answer)))
+    mine, other = _difference(gold), _difference(answer)
+    if mine is None or other is None or mine == 0 or other == 0:
+        return False
+    if not (mine.free_symbols and mine.free_symbols == other.free_symbols):
+        return False
+    point = dict(zip(sorted(mine.free_symbols, key=str), (Fraction_ for Fraction_ in _PRIMES), strict=False))
+    factor = (mine.xreplace(point) / other.xreplace(point)) if other.xreplace(point) != 0 else None
+    if factor is None or not factor.is_real or factor == 0 or not equal_symbolic(mine, factor * other):
+        return False
+    if not _ORDERED.search(gold.ops[0]):
+        return gold.ops == answer.ops
+    return gold.ops[0] == (answer.ops[0] if factor > 0 else _FLIPPED.get(answer.ops[0]))
+
+
+_FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
+_PRIMES = tuple(symbolic(text) for text in ("13/7", "17/11", "19/5", "23/13", "29/17", "31/19", "37/23", "41/29"))
+
+
+def _same_chain(gold: Relation, answer: Relation) -> bool:
+    return gold.ops == answer.ops and all(equal_expressions(a, b) for a, b in zip(gold.sides, answer.sides, strict=True))
+
+
+def _reversed(node: Relation) -> Relation:
+    return Relation(node.sides[::-1], tuple(_FLIPPED.get(op, op) for op in node.ops[::-1]))
+
+
+def _difference(node: Relation):  # type: ignore[no-untyped-def]
+    left, right = (symbolic(side) for side in node.sides)
+    return None if left is None or right is None else left - right
+
+
+def _equal_leaves(gold: str, answer: str, tolerance: float) -> bool:
+    if compact(gold) == compact(answer):
+        return True
+    if _TIME.fullmatch(gold) and _TIME.fullmatch(answer):
+        return _clock(gold) == _clock(answer)
+    if _words(gold) or _words(answer):
+        return _words(gold) == _words(answer)
+    return _equal_quantities(_ratio(gold), _ratio(answer), tolerance)
+
+
+def _equal_quantities(gold: str, answer: str, tolerance: float) -> bool:
+    mine, other = quantity(gold), quantity(answer)
+    scale = conversion(other.unit, mine.unit)
+    if scale is None:
+        return False
+    candidates = [other.text if scale == 1 else f"({other.text})\\cdot\\frac{{{scale.numerator}}}{{{scale.denominator}}}"]
+    if is_angle(other.unit) != is_angle(mine.unit) and "pi" in (gold + answer):
+        candidates = [rf"({other.text})\cdot\frac{{\pi}}{{180}}" if is_angle(other.unit) else rf"({other.text})\cdot\frac{{180}}{{\pi}}"]
+    if other.percent != mine.percent:
+        candidates.append(rf"\frac{{{other.text}}}{{100}}" if other.percent else rf"({other.text})\cdot 100")
+    if any(number is None for number in (mine.number, other.number)) or len(candidates) > 1 or scale != 1:
+        return any(equal_expressions(mine.text, candidate, tolerance) for candidate in candidates)
+    return equal_expressions(mine.text, other.text, tolerance)
+
+
+def _ratio(text: str) -> str:
+    parts = text.split(":")
+    return rf"\frac{{{parts[0]}}}{{{parts[1]}}}" if len(parts) == 2 and all(part.strip() for part in parts) else text
+
+
+def _clock(text: str) -> list[int]:
+    fields = [int(field) for field in text.split(":")]
+    return fields + [0] * (3 - len(fields))
+
+
+def _words(text: str) -> str:
+    """The words of an answer in prose, lower-case; empty if it is a formula."""
+    plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", text)
+    if re.search(r"\d|[+*/^=<>_\\|]", plain):
+        return ""
+    words = re.sub(r"[^\w\s]", " ", plain).lower().split()
+    return " ".join(words) if any(len(word) > 2 or not word.isascii() for word in words) else ""

@@ -1,0 +1,117 @@
+"""One spelling for one meaning: LaTeX, plain and unicode notation brought to a single form before anything is parsed.
+
+Braces of sets become ⦃ ⦄ and matrices ⟬ ⟭, so that plain brackets can be counted.
+"""
+
+import re
+
+_CHARACTERS = {
+    "−": "-", "–": "-", "—": "-", "﹣": "-", "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/", "∕": "/",
+    "≤": r"\leq ", "⩽": r"\leq ", "≥": r"\geq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
+    "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}",
+    "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ", "σ": r"\sigma ",
+    "φ": r"\phi ", "ω": r"\omega ", "√": r"\sqrt ", "∖": r"\setminus ", "，": ",", "、": ",", "；": ";", "：": ":", "（": "(", "）": ")",
+    "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "－": "-", "＜": "<", "＞": ">", "％": "%", "．": ".", "。": ".", "／": "/",
+    "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
+    "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}", "′": "'", "\u00a0": " ", "\u3000": " ", "\u2009": " ", "\u202f": " ",
+}  # fmt: skip
+_TRANSLATION = str.maketrans(_CHARACTERS | {chr(0xFF10 + digit): str(digit) for digit in range(10)})
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+
+_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\(?:m?left|m?right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?(?=[^a-zA-Z]|$)", ""),
+        (r"\\(?:left|right)(?=\\)", ""),
+        (r"\\(?:displaystyle|textstyle|limits|nolimits|scriptstyle|mathstrut|hfill|noindent)(?![a-zA-Z])", " "),
+        (r"\\(?:quad|qquad|enspace|thinspace|space)(?![a-zA-Z])|(?<!\\)\\[;: ]|~", " "),
+        (r"(?<=\d)\{,\}\s*(?:\\!)?\s*(?=\d{3})|(?<=\d),\s*\\!\s*(?=\d{3})|(?<=\d)\\,\s*(?=\d{3}(?!\d))", ","),
+        (r"(?<!\\)\\[!,/]", " "),
+        (r"\.(?=\s*[\])}])", ""),
+        (r"\\hspace\*?\{[^{}]*\}|\\[vh]?phantom\{[^{}]*\}", " "),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        (r"\\(?:leqslant|leqq|le)(?![a-zA-Z])|<=|=<", r"\\leq "),
+        (r"\\(?:geqslant|geqq|ge)(?![a-zA-Z])|>=", r"\\geq "),
+        (r"\\(?:not\s*=|ne)(?![a-zA-Z])|!=", r"\\neq "),
+        (r"\\lt(?![a-zA-Z])", "<"),
+        (r"\\gt(?![a-zA-Z])", ">"),
+        (r"\\(?:times|ast|cdotp|bullet)(?![a-zA-Z])|\*\*?", lambda m: "^" if m.group() == "**" else r"\cdot "),
+        (r"\\div(?![a-zA-Z])", "/"),
+        (r"\\(?:infin|infinity)(?![a-zA-Z])|(?<![\\a-zA-Z])(?:infinity|oo|inf)(?![a-zA-Z])", r"\\infty "),
+        (r"\\(?:varnothing)(?![a-zA-Z])", r"\\emptyset "),
+        (r"\\(?:cupdot|sqcup|bigcup)(?![a-zA-Z])", r"\\cup "),
+        (r"\\(?:approxeq|simeq|thickapprox)(?![a-zA-Z])", r"\\approx "),
+        (r"\\(?:backslash|smallsetminus|diagdown)(?![a-zA-Z])", r"\\setminus "),
+        (r"\\(?:lvert|rvert|vert)(?![a-zA-Z])", "|"),
+        (r"\\mid(?![a-zA-Z])", "|"),
+        (r"\\(?:langle|lgroup|lparen)(?![a-zA-Z])", "("),
+        (r"\\(?:rangle|rgroup|rparen)(?![a-zA-Z])", ")"),
+        (r"\\(?:lbrack)(?![a-zA-Z])", "["),
+        (r"\\(?:rbrack)(?![a-zA-Z])", "]"),
+        (r"\\(?:\{|lbrace(?![a-zA-Z]))", "⦃"),
+        (r"\\(?:\}|rbrace(?![a-zA-Z]))", "⦄"),
+        (r"\\begin\{([pb]?matrix|small[pb]?matrix|array)\}(?:\{[clr|\s]*\})?", "⟬"),
+        (r"\\end\{([pb]?matrix|small[pb]?matrix|array)\}", "⟭"),
+        (r"\\(?:vec|overrightarrow|bm|boldsymbol|mathbf|mathit|mathsf|mathcal|pmb|hat)\s*\{([^{}]*)\}", r"\1"),
+        (r"\\(?:mathrm|operatorname\*?|rm|textrm|textbf|textit|textsf|mbox|hbox)\s*\{", r"\\text{"),
+        (r"\\text\{\s*(e|i|d|[A-Z])\s*\}", r"{\1}"),
+        (r"\\text\{\s*((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min|gcd|lcm|sgn)\s*\}", r"\\\1 "),
+        (r"\\(?:varphi)(?![a-zA-Z])", r"\\phi "),
+        (r"\\(?:varepsilon)(?![a-zA-Z])", r"\\epsilon "),
+        (r"\\(?:arctg|tg)(?![a-zA-Z])", lambda m: r"\arctan " if "arc" in m.group() else r"\tan "),
+        (r"\\?(?:per\s?cent(?:age)?|%)(?![a-zA-Z])", "%"),
+        (r"\^\s*\{?\s*\\?(?:circ|degree)\s*\}?|\\degree(?![a-zA-Z])|\\text\{\s*degrees?\s*\}|(?<=\d)\s*degrees?\b", "°"),
+        (r"\\prime(?![a-zA-Z])", "'"),
+        (r"(?<=\d)\s*\^?\s*\{?\s*(?:\\text\{\s*)?(?:st|nd|rd|th)(?![a-zA-Z])\s*\}?\s*\}?", ""),
+        (r"(?<![\\a-zA-Z])sqrt(?![a-zA-Z])", r"\\sqrt "),
+        (r"(?<![\\a-zA-Z])pi(?![a-zA-Z])", r"\\pi "),
+        (r"(?<![\\a-zA-Z])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|ln|log|exp)(?=\s*[(^\d\\])", r"\\\1 "),
+        (r"\\sqrt\s*(?=[(])", r"\\sqrt"),
+        (r"\\(?:dots[cbmio]?|ldots|cdots)(?![a-zA-Z])|…|\.\.\.", "…"),
+    )
+)
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_JOINING_TEXT = re.compile(r"\s*,?\s*(?:and|or|和|或|及|与|以及)\s*", re.IGNORECASE)
+_QUANTIFIER = re.compile(r"[,(]?\s*(?:\\text\{\s*)?(?:for\s+(?:all|some|any|every|each)\b|其中|where\b).*$", re.DOTALL)
+
+
+def normalised(text: str) -> str:
+    """The single form of an expression in LaTeX, plain or unicode notation; `$` signs are gone, text stays in `\\text{}`."""
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m.group()) + "}", text)
+    text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m.group()) + "}", text)
+    text = text.translate(_TRANSLATION).replace(r"\$", "").replace("$", "")
+    text = re.sub(r"(?<!\\)\\[\[\]()]", " ", text)
+    if "\\begin" not in text:
+        text = re.sub(r"\\\\(?=[a-zA-Z]{2,})", r"\\", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    text = _QUANTIFIER.sub("", text)
+    text = _TEXT.sub(_joined_text, text)
+    return re.sub(r"\s+", " ", braced(text)).strip().rstrip(".").strip()
+
+
+def braced(text: str) -> str:
+    """Arguments in braces: `\\frac12`, `\\sqrt2`, `x^10`, `x^-1`, `a_1`, `\\sqrt(2)`."""
+    text = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"\\frac\s*(\d|[a-zA-Z])\s*\{", r"\\frac{\1}{", text)
+    text = re.sub(r"(\\frac\s*\{[^{}]*\})\s*(\d|[a-zA-Z])", r"\1{\2}", text)
+    text = re.sub(r"\\frac\s*([a-zA-Z\d])\s*([a-zA-Z\d])(?![a-zA-Z])", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"\\sqrt\s*(\[[^\]]*\])?\s*(\d+|[a-zA-Z]|\\[a-zA-Z]+)(?!\{)", lambda m: rf"\sqrt{m.group(1) or ''}{{{m.group(2)}}}", text)
+    text = re.sub(r"\\sqrt\s*(\([^()]*\))", r"\\sqrt{\1}", text)
+    text = re.sub(r"\^\s*(-?\d+)", r"^{\1}", text)
+    text = re.sub(r"\^\s*(\([^()]*\))", r"^{\1}", text)
+    return re.sub(r"_\s*(\d+|[a-zA-Z])", r"_{\1}", text)
+
+
+def compact(text: str) -> str:
+    """For equality of strings: no blanks, no braces around single characters."""
+    return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+|\\cdot|\\text", "", text))
+
+
+def _joined_text(match: re.Match[str]) -> str:
+    inner = match.group(1)
+    if _JOINING_TEXT.fullmatch(inner):
+        return " or " if re.search("or|或", inner, re.IGNORECASE) else ","
+    return match.group()

@@ -1,0 +1,83 @@
+"""Plain numbers read exactly, without sympy: integers, decimals, fractions, mixed numbers, powers of ten, bases."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+_SIGN = r"(?P<sign>[-+]*)\s*"
+_THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+)(?=\.\d|$)")
+_DECIMAL = re.compile(_SIGN + r"(?P<whole>\d*)(?:\.(?P<decimals>\d*))?")
+_FRACTION = re.compile(_SIGN + r"(?P<whole>\d+)?\s*(?:\\frac\s*\{\s*(?P<n>-?\d+)\s*\}\s*\{\s*(?P<d>-?\d+)\s*\}|(?P<n2>\d+)\s*/\s*(?P<d2>\d+))")
+_MIXED_PLAIN = re.compile(_SIGN + r"(?P<whole>\d+)\s+(?P<n>\d+)\s*/\s*(?P<d>\d+)")
+_SCIENTIFIC = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)\s*(?:\\cdot|[xX])\s*10\s*\^\s*[{(]*\s*(?P<power>[-+]?\d{1,4})\s*[)}]*")
+_E_NOTATION = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)[eE](?P<power>[-+]?\d{1,4})")
+_BASE = re.compile(r"(?P<digits>[0-9A-Za-z]+)_\s*\{?\s*(?:\\text\{)?(?P<base>\d{1,2})\}?\s*\}?")
+
+
+@dataclass(frozen=True, slots=True)
+class PlainNumber:
+    """`decimals` counts the digits after the point of a decimal literal, None for anything exact. `base` is that of a subscript."""
+
+    value: Fraction
+    decimals: int | None = None
+    base: int | None = None
+    digits: str = ""
+
+
+def plain_number(text: str) -> PlainNumber | None:
+    """The number that the whole text is, else None."""
+    text = text.strip()
+    if not text or len(text) > 600:
+        return None
+    text = re.sub(r"^(-?)0,(\d+)$", r"\g<1>0.\2", text)
+    text = _THOUSANDS.sub(lambda m: re.sub("[, ]", "", m.group()), text)
+    return _decimal(text) or _fraction(text) or _scientific(text) or _based(text)
+
+
+def _decimal(text: str) -> PlainNumber | None:
+    match = _DECIMAL.fullmatch(text)
+    if not match or not (match["whole"] or match["decimals"]):
+        return None
+    decimals = (match["decimals"] or "").rstrip("0")
+    value = Fraction(f"{match['whole'] or '0'}.{match['decimals'] or '0'}")
+    return PlainNumber(_signed(match["sign"], value), len(match["decimals"]) if decimals else None)
+
+
+def _fraction(text: str) -> PlainNumber | None:
+    match = _MIXED_PLAIN.fullmatch(text)
+    if match:
+        numerator, denominator = int(match["n"]), int(match["d"])
+    else:
+        match = _FRACTION.fullmatch(text)
+        if not match:
+            return None
+        if match["n2"] and match["whole"]:
+            return None
+        numerator, denominator = int(match["n"] or match["n2"]), int(match["d"] or match["d2"])
+    if denominator == 0:
+        return None
+    whole = int(match["whole"] or 0)
+    if match["whole"] and (numerator < 0 or denominator < 0 or numerator >= denominator):
+        return None
+    return PlainNumber(_signed(match["sign"], whole + Fraction(numerator, denominator)))
+
+
+def _scientific(text: str) -> PlainNumber | None:
+    match = _SCIENTIFIC.fullmatch(text) or _E_NOTATION.fullmatch(text)
+    if not match:
+        return None
+    return PlainNumber(Fraction(match["mantissa"]) * Fraction(10) ** int(match["power"]))
+
+
+def _based(text: str) -> PlainNumber | None:
+    match = _BASE.fullmatch(text)
+    if not match or not 2 <= int(match["base"]) <= 36 or not match["digits"][0].isalnum():
+        return None
+    digits, base = match["digits"].upper(), int(match["base"])
+    if not any(c.isdigit() for c in digits) or any(int(c, 36) >= base for c in digits):
+        return None
+    return PlainNumber(Fraction(int(digits, base)), None, base, digits)
+
+
+def _signed(sign: str, value: Fraction) -> Fraction:
+    return -value if sign.count("-") % 2 else value
