@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 HEAD = "lm_head.weight"
 
 
+def canonical(name: str) -> str:
+    """One name for a weight: published Qwen2.5-VL checkpoints name the two towers otherwise than the module in memory does."""
+    return name.replace("model.language_model.", "model.", 1).replace("model.visual.", "visual.", 1)
+
+
 @dataclass(frozen=True, slots=True)
 class CheckpointWeights:
+    """`shapes` by canonical name."""
+
     shapes: Mapping[str, tuple[int, ...]]
 
     @classmethod
@@ -25,26 +32,25 @@ class CheckpointWeights:
         shapes: dict[str, tuple[int, ...]] = {}
         for file in files:
             with safe_open(file, framework="numpy") as opened:
-                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+                names = opened.keys()
+                shapes |= {canonical(name): tuple(opened.get_slice(name).get_shape()) for name in names}
         return cls(shapes)
 
-    def check(self, weights: Mapping[str, "torch.Tensor"]) -> None:
-        """Raises ValueError unless `weights` are this checkpoint's, all of them; a tied head may be left out or given."""
-        missing = sorted(self.shapes.keys() - weights.keys() - {HEAD})
-        unknown = sorted(weights.keys() - self.shapes.keys() - {HEAD})
+    def complete(self, weights: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+        """`weights`, and the output head where the checkpoint has none: it is the input embedding then.
+
+        Raises ValueError unless they are this checkpoint's, all of them.
+        """
+        given = {canonical(name): tensor for name, tensor in weights.items()}
+        missing = sorted(self.shapes.keys() - given.keys())
+        unknown = sorted(given.keys() - self.shapes.keys() - {HEAD})
         if missing or unknown:
             raise ValueError(
-                f"published weights do not match the checkpoint: {len(missing)} missing (such as {missing[:1]}), "
-                f"{len(unknown)} unknown (such as {unknown[:1]}); name them as `model.state_dict()` does"
+                f"published weights are not the checkpoint's: {len(missing)} missing {missing[:1]}, {len(unknown)} unknown {unknown[:1]}; "
+                "name them as the checkpoint or `state_dict()` does"
             )
         for name, shape in self.shapes.items():
-            if name in weights and tuple(weights[name].shape) != shape:
-                raise ValueError(f"published weight {name} has shape {tuple(weights[name].shape)}, the checkpoint's has {shape}")
-
-
-def with_head(weights: Mapping[str, "torch.Tensor"], tied: bool) -> dict[str, "torch.Tensor"]:
-    """`weights` with the output head, which is the input embedding where the two are tied and a checkpoint leaves it out."""
-    if not tied:
-        return dict(weights)
-    (embedding,) = (tensor for name, tensor in weights.items() if name.endswith("embed_tokens.weight"))
-    return {**weights, HEAD: embedding}
+            if tuple(given[name].shape) != shape:
+                raise ValueError(f"published weight {name} has shape {tuple(given[name].shape)}, the checkpoint's has {shape}")
+        tied = HEAD not in self.shapes
+        return {**weights, HEAD: given["model.embed_tokens.weight"]} if tied else dict(weights)

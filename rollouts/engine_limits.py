@@ -1,19 +1,29 @@
 """What an engine can take, checked before it sees a request."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rollouts.generator import Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
     """`image_id` is the image placeholder of the checkpoint, None where it takes no images."""
 
-    model_path: str
+    model_path: Path
     max_model_len: int
     max_images: int
     image_id: int | None
     vocab_size: int
+
+    @classmethod
+    def of(cls, model_path: Path, config: "PreTrainedConfig", max_model_len: int, max_images: int) -> "EngineLimits":
+        image_id = config.image_token_id if hasattr(config, "vision_config") else None
+        return cls(model_path, max_model_len, max_images, image_id, config.get_text_config().vocab_size)
 
     def check(self, request: Request) -> None:
         """Raises ValueError for a request that the engine cannot serve."""
@@ -41,7 +51,9 @@ class EngineLimits:
     def _check_images(self, request: Request) -> None:
         num_images = len(request.images)
         if self.image_id is None and num_images:
-            raise ValueError(f"{self.model_path} is a text-only checkpoint, but the prompt has {num_images} image(s); give it a Qwen-VL one")
+            raise ValueError(
+                f"{self.model_path} is a text-only checkpoint, but the prompt has {num_images} image(s); give it a Qwen-VL one"
+            )
         placeholders = request.prompt_ids.count(self.image_id) if self.image_id is not None else 0
         if placeholders != num_images:
             raise ValueError(

@@ -98,7 +98,7 @@ class EngineThread:
         if self._ended == "closed":
             return
         self._end("closed")
-        if self._pump is not None:
+        if self._pump is not None and not self._pump.done():
             self._pump.cancel()
             await asyncio.wait([self._pump])
         await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.close)

@@ -1,17 +1,17 @@
 """The generator on vLLM, in this process: one engine on a thread of its own, on its CPU build or on a GPU."""
 
 import gc
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rollouts.checkpoint_weights import CheckpointWeights, with_head
+from rollouts.checkpoint_weights import CheckpointWeights
 from rollouts.engine_limits import EngineLimits
 from rollouts.engine_thread import EngineThread
 from rollouts.generator import Continuation, Generated, Request
 from rollouts.sample_seed import sample_seed
+from rollouts.vllm_environment import prepare_environment
 
 if TYPE_CHECKING:
     import torch
@@ -57,13 +57,16 @@ class _Pending:
 
 class _VllmEngine:
     def __init__(self, settings: VllmSettings) -> None:
-        _prepare_environment()
+        prepare_environment()
         import torch
+        from transformers import AutoConfig
         from vllm import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
         self._weights = CheckpointWeights.of(settings.model_path)
-        has_vision = any(".visual." in f".{name}" for name in self._weights.shapes)
+        config = AutoConfig.from_pretrained(settings.model_path)
+        self._limits = EngineLimits.of(settings.model_path, config, settings.max_model_len, settings.max_images)
+        has_vision = self._limits.image_id is not None
         vision = {"skip_mm_profiling": True, "limit_mm_per_prompt": {"image": settings.max_images, "video": 0}} if has_vision else {}
         arguments = EngineArgs(
             model=str(settings.model_path),
@@ -83,11 +86,6 @@ class _VllmEngine:
         )
         self._llm = LLMEngine.from_engine_args(arguments)
         _remove_rendezvous_file(self._llm)
-        config = self._llm.model_config.hf_config
-        self._tied = bool(config.tie_word_embeddings or getattr(config.get_text_config(), "tie_word_embeddings", False))
-        image_id = config.image_token_id if has_vision else None
-        vocab_size = config.get_text_config().vocab_size
-        self._limits = EngineLimits(str(settings.model_path), settings.max_model_len, settings.max_images, image_id, vocab_size)
         self._pending: dict[int, _Pending] = {}
         self._version = 0
 
@@ -133,9 +131,8 @@ class _VllmEngine:
 
     def publish(self, weights: Mapping[str, "torch.Tensor"], version: int) -> None:
         """Loads through vLLM's layer-wise reload: its CPU kernels hold packed copies of the weights, which a plain load would not reach."""
-        self._weights.check(weights)
-        # A tied head has a packed copy of its own on the CPU, so it is sent by name.
-        named = list(with_head(weights, self._tied).items())
+        # A tied head has a packed copy of its own on the CPU, so it too is sent by name.
+        named = list(self._weights.complete(weights).items())
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": named})
         # Sequences in flight lose their keys and values too, and compute them anew.
         self._llm.reset_prefix_cache(reset_running_requests=True)
@@ -204,12 +201,3 @@ def engine_environment(*, on_gpu: bool) -> dict[str, str]:
         return common
     # One thread: OpenMP barriers cost more than they win at the sizes a CPU can train. No just-in-time compilation: 2 s for nothing.
     return common | {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
-
-
-def _prepare_environment() -> None:
-    """Sets it, as far as the user has not."""
-    import torch
-
-    for name, value in engine_environment(on_gpu=torch.cuda.is_available()).items():
-        os.environ.setdefault(name, value)
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
