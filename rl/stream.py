@@ -11,7 +11,7 @@ from tasks.source import Source
 
 
 class NothingToLearn(RuntimeError):
-    """Group after group gave the same reward to all of its rollouts."""
+    """Too many groups gave the same reward to all of its rollouts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _explanation(dropped: list[GradedGroup]) -> str:
     silent = total - solved - failed
     tasks = ", ".join(sorted({group.problem.source for group in dropped}))
     return (
-        f"{total} groups in a row gave equal rewards to all of their rollouts, so there is nothing to learn from (tasks: {tasks}): "
+        f"{total} groups gave equal rewards to all of their rollouts before one batch was full (tasks: {tasks}): "
         f"{solved} earned the same reward throughout, {failed} earned nothing, {silent} could not be graded. "
         "If they are too easy, let the query filter drop them or choose harder problems; if too hard, train the cold start longer, "
         "raise rollout.group_size, or check the reward on a few answers."
