@@ -32,21 +32,26 @@ class Checkpoint:
 
 
 async def write_checkpoint(root: Path, progress: Progress, save: Callable[[Path], Awaitable[None]], keep: int) -> Checkpoint:
-    """Writes beside the others and renames when all is on disk, then removes all but the newest `keep`."""
+    """Writes beside the others and renames when all is on disk, then removes older ones beyond the newest `keep`.
+
+    A newer one that is there is broken, or the run would have gone on from it: it stays for whoever wants to look, and counts for nothing.
+    """
     name = f"step_{progress.next_step:06d}"
+    for left_over in root.glob(".step_*.unfinished"):
+        shutil.rmtree(left_over)
     unfinished = root / f".{name}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     await save(unfinished)
     sizes = {str(file.relative_to(unfinished)): file.stat().st_size for file in sorted(unfinished.rglob("*")) if file.is_file()}
-    _write_durably(unfinished / MANIFEST, json.dumps({"progress": asdict(progress), "sizes": sizes}, indent=1))
-    for file in sizes:
-        _sync(unfinished / file)
+    (unfinished / MANIFEST).write_text(json.dumps({"progress": asdict(progress), "sizes": sizes}, indent=1))
+    for path in (*unfinished.rglob("*"), unfinished):
+        _sync(path)
     final = root / name
     shutil.rmtree(final, ignore_errors=True)
     unfinished.rename(final)
     _sync(root)
-    for old in sorted(root.glob("step_*"))[:-keep]:
+    upto = [folder for folder in sorted(root.glob("step_*")) if folder.name <= name]
+    for old in upto[:-keep]:
         shutil.rmtree(old)
     return Checkpoint(final, progress)
 
@@ -66,11 +71,6 @@ def newest_checkpoint(root: Path, warn: Callable[[str], None]) -> Checkpoint | N
             continue
         return Checkpoint(folder, progress)
     return None
-
-
-def _write_durably(file: Path, text: str) -> None:
-    file.write_text(text)
-    _sync(file)
 
 
 def _sync(path: Path) -> None:

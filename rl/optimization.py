@@ -136,6 +136,7 @@ class Optimization:
             "python": random.getstate(),
             "numpy": np.random.get_state(),
         }
+        folder.mkdir(parents=True, exist_ok=True)
         torch.save(state, folder / f"optimization-{self.rank}-of-{self.ranks}.pt")
 
     def load_state(self, folder: Path) -> None:
