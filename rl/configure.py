@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from rl.config import RunSettings
 from rl.config_error import ConfigError
+from rl.existence import missing
 from rl.keys import ROOT, KeyPath, Slot, as_yaml, nearest_keys, slot_at
 from rl.layers import Layer, merged, place_of, read_command_line, read_yaml
 from rl.presets import PRESETS, config_file
@@ -28,9 +29,13 @@ def load(argv: Sequence[str], folder: Path = PRESETS) -> RunSettings:
     layers = read_layers(argv, folder)
     values = _without_removed(merged(*(layer.values for layer in layers)), ROOT)
     try:
-        return RunSettings.model_validate_json(json.dumps(values), strict=True)
+        settings = RunSettings.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         raise ConfigError(*_mistakes(error, values, layers)) from None
+    absent = [(path, reason, place_of(path, layers)) for path, reason in missing(settings)]
+    if absent:
+        raise ConfigError(*(f"{place + ': ' if place else ''}{'.'.join(path)}: {reason}" for path, reason, place in absent))
+    return settings
 
 
 def read_layers(argv: Sequence[str], folder: Path = PRESETS) -> tuple[Layer, ...]:

@@ -11,7 +11,8 @@ from rewards.errors import RewardError
 from rl.config import RunSettings
 from rl.config_error import ConfigError
 from rl.configure import load
-from rl.plan import print_plan
+from rl.plan import plan
+from rl.plan_display import print_plan
 from rl.run_folder import RunFolder, RunFolderError
 from rl.usage import print_usage
 from tasks.errors import TaskError
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
             run(settings)
             return 0
         if settings.dry_run:
-            return print_plan(settings, Console())
+            print_plan(plan(settings), Console())
+            return 0
         folder = RunFolder(settings.runs / settings.name)
         with folder.claimed(settings.model_dump(mode="json")):
             return _run(settings, folder)

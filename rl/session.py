@@ -4,10 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from tasks.build import Task
-from tasks.mixture import slots
-from tasks.source import PoolSource, Source
-
 from rewards.outcome import Grade
 from rl.advantages import AdvantageKind, group_advantages
 from rl.checkpoint import Checkpoint, Progress, write_checkpoint
@@ -27,7 +23,10 @@ from rl.stream import GroupStream
 from rollouts.generator import Generator, Sampling
 from rollouts.group import run_group
 from rollouts.render import Renderer
+from tasks.build import Task
+from tasks.mixture import slots
 from tasks.problem import Problem
+from tasks.source import PoolSource, Source
 
 
 class Display(Protocol):
@@ -153,7 +152,14 @@ class Session:
         problems = [problem for task in self._tasks.values() for problem in task.heldout]
         if stage != "during":
             self._display.stage(f"evaluation {stage} training", len(problems))
-        groups = await attempt_all(problems, samples, self._evaluation_attempt)
+
+        async def attempt(problem: Problem, samples: int) -> GradedGroup:
+            group = await self._attempt(problem, samples, "evaluation", training=False)
+            if stage != "during":
+                self._display.advance()
+            return group
+
+        groups = await attempt_all(problems, samples, attempt)
         check_ungraded(groups, self._settings.rewards.max_ungraded_share, f"the evaluation after step {step}")
         evaluation = Evaluation(step, stage, self._train_s if train_s is None else train_s, score_groups(groups))
         self._records.log_evaluation(evaluation, ks=(samples,))
@@ -164,11 +170,6 @@ class Session:
 
     async def _filter_attempt(self, problem: Problem, samples: int) -> GradedGroup:
         group = await self._attempt(problem, samples, "filter", training=False)
-        self._display.advance()
-        return group
-
-    async def _evaluation_attempt(self, problem: Problem, samples: int) -> GradedGroup:
-        group = await self._attempt(problem, samples, "evaluation", training=False)
         self._display.advance()
         return group
 
@@ -186,8 +187,8 @@ class Session:
             step.report.version, step.report.grad_norm, step.report.stats
         )
         self._records.log(finished, metrics)
-        self._display.step(metrics)
         self._display.advance()
+        self._display.step(metrics)
         if finished % self._settings.records.rollouts_every == 0 or finished == 1:
             self._records.write_rollouts(
                 finished, _recorded(step, self._settings.records.rollouts_per_task, self._settings.objective.advantage), self._renderer.text

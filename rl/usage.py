@@ -14,11 +14,12 @@ from tasks.errors import nearest
 ASKS = ("help", "-h", "--help")
 GRAMMAR = """\
 Every argument is key=value. A key is dotted, a value is YAML:
-  python -m rl.run config=reasoning_rl                          a preset
-  python -m rl.run config=reasoning_rl dry_run=true             the plan, nothing is started
-  python -m rl.run config=mine.yaml learner.optimizer.lr=3e-5   a file of your own, and one key overridden
-  python -m rl.run config=reasoning_rl tasks.counting=null      without one of its tasks
-  python -m rl.run help=keys                                    all keys; help=learner: those of a group
+  python -m rl.run config=reasoning_rl                        a preset
+  python -m rl.run config=reasoning_rl dry_run=true           its plan only
+  python -m rl.run config=my.yaml learner.optimizer.lr=3e-5   one key changed
+  python -m rl.run config=reasoning_rl tasks.counting=null    without a task
+  python -m rl.run help=keys                                  every key
+  python -m rl.run help=learner                               keys of a group
 """
 
 
