@@ -63,11 +63,13 @@ def _boxes(value: object, choices: tuple[str, ...]) -> Target:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise RowError(f"boxes {short(value)} are no JSON") from error
+        if _is_empty(value):
+            return MissingTarget()
     single = isinstance(value, Mapping) or (isinstance(value, list) and all(isinstance(number, int | float) for number in value))
     items = [value] if single else value
     if not isinstance(items, list):
         raise RowError(f"boxes are a list of [x1, y1, x2, y2] or of {{bbox_2d, label}}, not {short(value)}")
-    return BoxesTarget(tuple(_box(item) for item in items)) if items else MissingTarget()
+    return BoxesTarget(tuple(_box(item) for item in items))
 
 
 def _box(value: object) -> Box:

@@ -18,6 +18,7 @@ INSTRUCTION = "Think first. Then give only the final answer, between <answer> an
 _RUNS_CODE = "its scorer runs code that stands in an answer"
 _NO_GOLD = "its items have no gold answer, so nothing shows that its scorer pays the right one"
 _TUPLES = "its scorer compares tuples, which an item kept as JSON no longer holds"
+_UNREPEATABLE = "its items change with the hash seed of the process: a resumed run would not see the same ones"
 REFUSED: Mapping[str, str] = {
     "binary_matrix": _RUNS_CODE,
     "countdown": _RUNS_CODE,
@@ -38,6 +39,12 @@ REFUSED: Mapping[str, str] = {
     "rush_hour": _NO_GOLD,
     "arc_agi": _TUPLES,
     "rearc": _TUPLES,
+    "codeio": _UNREPEATABLE,
+    "isomorphic_strings": _UNREPEATABLE,
+    "knight_swap": _UNREPEATABLE,
+    "list_functions": _UNREPEATABLE,
+    "ransom_note": _UNREPEATABLE,
+    "word_ladder": _UNREPEATABLE,
     "composite": "it only mixes other families: name each of them as a task, with its weight",
 }
 

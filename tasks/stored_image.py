@@ -5,6 +5,7 @@ import binascii
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -91,8 +92,15 @@ def _from_base64(text: str) -> bytes:
 
 
 def _rgb(data: bytes) -> PIL.Image.Image:
-    with PIL.Image.open(BytesIO(data), formats=FORMATS) as image:
+    with PIL.Image.open(BytesIO(data), formats=_formats()) as image:
         return _opaque(PIL.ImageOps.exif_transpose(image))
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this build of Pillow knows."""
+    PIL.Image.init()
+    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
 
 
 def _opaque(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -96,7 +96,7 @@ class JsonLines:
     def _row(self, number: int, line: bytes) -> Row | BadRow:
         where = f"{self.path}:{number}"
         try:
-            values = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            values = json.loads(line.rstrip().decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
             return BadRow(where, f"not UTF-8: {error.reason} at byte {error.start + 1} of the line")
         except json.JSONDecodeError as error:

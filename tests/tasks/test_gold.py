@@ -1,0 +1,94 @@
+"""Targets from gold answers, kind by kind."""
+
+import pytest
+
+from tasks.errors import RowError
+from tasks.gold import TARGET_KINDS, read_target
+from tasks.problem import Box, BoxesTarget, ChoiceTarget, CountTarget, MathTarget, MissingTarget, NumberTarget, Target, TextTarget
+
+CHOICES = ("red", "green", "A")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "target"),
+    [
+        ("math", r" \frac{1}{2} ", MathTarget(r"\frac{1}{2}")),
+        ("math", 7, MathTarget("7")),
+        ("math", 0.5, MathTarget("0.5")),
+        ("math", 10**400, MathTarget("1" + "0" * 400)),
+        ("number", "-3.5", NumberTarget(-3.5)),
+        ("number", {"value": 2, "absolute": 0.1, "relative": None}, NumberTarget(2.0, absolute=0.1)),
+        ("text", "Paris", TextTarget(("Paris",))),
+        ("text", ["Paris", "", "paris, France"], TextTarget(("Paris", "paris, France"))),
+        ("text", 1984, TextTarget(("1984",))),
+        ("choice", "b", ChoiceTarget("B")),
+        ("choice", " (C). ", ChoiceTarget("C")),
+        ("count", 3, CountTarget(3)),
+        ("count", 0, CountTarget(0)),
+        ("count", "12", CountTarget(12)),
+        ("count", 4.0, CountTarget(4)),
+        ("boxes", [1, 2, 3, 4.5], BoxesTarget((Box(1, 2, 3, 4.5),))),
+        ("boxes", [[1, 2, 3, 4], [0, 0, 1000, 1000]], BoxesTarget((Box(1, 2, 3, 4), Box(0, 0, 1000, 1000)))),
+        ("boxes", {"bbox_2d": [1, 2, 3, 4], "label": "cat"}, BoxesTarget((Box(1, 2, 3, 4, "cat"),))),
+        ("boxes", '[{"bbox_2d": [1, 2, 3, 4], "label": null}]', BoxesTarget((Box(1, 2, 3, 4),))),
+    ],
+)
+def test_gold_answers_of_each_kind(kind: str, value: object, target: Target) -> None:
+    assert read_target(kind, value, ()) == target
+
+
+@pytest.mark.parametrize(("value", "letter"), [("b", "B"), ("green", "B"), (" red ", "A"), ("C", "C")])
+def test_a_choice_is_its_letter_or_its_text(value: str, letter: str) -> None:
+    assert read_target("choice", value, CHOICES) == ChoiceTarget(letter, CHOICES)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TARGET_KINDS if kind != "none"])
+@pytest.mark.parametrize("value", [None, "", "  ", [], [None], [""]])
+def test_null_or_empty_gold_is_a_missing_target(kind: str, value: object) -> None:
+    assert read_target(kind, value, ()) == MissingTarget()
+
+
+def test_no_boxes_as_text_are_a_missing_target() -> None:
+    assert read_target("boxes", "[]", ()) == MissingTarget()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("math", True, "a math answer is a text or a number, not True"),
+        ("math", ["1", "2"], "a math answer is a text or a number"),
+        ("math", float("nan"), "not nan"),
+        ("number", "1,000", "'1,000' is not a number"),
+        ("number", "inf", "'inf' is not a number"),
+        ("number", 10**400, "is not a number"),
+        ("number", {"absolute": 1}, "None is not a number"),
+        ("text", [["a"]], "a text answer is a text or a number"),
+        ("choice", 2, "a choice is a letter, not 2: a number does not say whether it counts from 0 or 1"),
+        ("choice", "blue", "choice 'blue' is not a letter from A to Z"),
+        ("count", -1, "a count is a whole number from 0, not -1"),
+        ("count", 2.5, "not 2.5"),
+        ("count", "three", "'three' is not a number"),
+        ("boxes", "[1, 2", "boxes '.1, 2' are no JSON"),
+        ("boxes", 5, "boxes are a list of"),
+        ("boxes", [1, 2, 3], r"a box is .*, not \[1, 2, 3\]"),
+        ("boxes", [[1, 2, 3]], r"a box is \[x1, y1, x2, y2\] or {bbox_2d, label}"),
+        ("boxes", [[30, 20, 10, 40]], "with x1 < x2 and y1 < y2"),
+        ("boxes", [[10, 20, 1280, 40]], r"box \[10, 20, 1280, 40\]: corners are relative, from 0 to 1000"),
+        ("boxes", [{"bbox": [1, 2, 3, 4]}], "a box is"),
+    ],
+)
+def test_impossible_gold_says_why(kind: str, value: object, reason: str) -> None:
+    with pytest.raises(RowError, match=reason):
+        read_target(kind, value, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("D", "choice 'D' is not a letter from A to C or the text of one of the choices"),
+        ("A", "choice 'A' is not one choice: it fits A and C"),
+    ],
+)
+def test_a_letter_that_fits_no_choice_or_two_says_so(value: str, reason: str) -> None:
+    with pytest.raises(RowError, match=reason):
+        read_target("choice", value, CHOICES)
