@@ -12,7 +12,7 @@ import verl.utils.distributed
 from verl.plugin.platform.platform_base import PlatformBase
 from verl.plugin.platform.platform_manager import PlatformRegistry
 
-from rl.integrations.verl.cpu_environment import NAME
+from rl.integrations.verl.environment import NAME
 
 
 class _CpuDevice(types.ModuleType):
@@ -29,7 +29,7 @@ class _CpuDevice(types.ModuleType):
 _NUMBERS: dict[str, object] = {
     "is_available": True,
     "is_initialized": True,
-    "current_device": 0,
+    "current_device": torch.device(NAME),
     "device_count": 1,
     "memory_allocated": 0,
     "max_memory_allocated": 0,
@@ -56,8 +56,9 @@ class CpuPlatform(PlatformBase):  # type: ignore[misc]  # verl has no types
     def is_available(self) -> bool:
         return True
 
-    def current_device(self) -> int:
-        return 0
+    def current_device(self) -> torch.device:
+        """verl hands this to `Tensor.to`, where a number would mean a GPU."""
+        return torch.device(NAME)
 
     def device_count(self) -> int:
         return 1

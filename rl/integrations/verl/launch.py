@@ -10,6 +10,7 @@ from rl.config import RunSettings
 from rl.config_error import ConfigError
 from rl.integrations.verl.compose import DataFiles, compose
 from rl.integrations.verl.data import batches_in_order, write_data
+from rl.integrations.verl.environment import run_environment
 from rl.integrations.verl.limits import notes
 from rl.integrations.verl.resources import resource_plan
 from tasks.build import Task, build_task
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 def run(settings: RunSettings) -> None:
     """Validates everything, writes the data, and trains; with `dry_run` it only validates and prints. Raises `ConfigError`."""
     on_cpu = not torch.cuda.is_available()
-    environment = run_environment(settings, on_cpu=on_cpu)
-    os.environ.update(environment)  # before verl is imported: it reads it then
+    os.environ.update(run_environment(settings, on_cpu=on_cpu))
     folder = settings.runs / settings.name
     files = DataFiles(folder / "data" / "train.parquet", folder / "data" / "heldout.parquet")
     config = compose(settings, files, on_cpu=on_cpu)
@@ -38,16 +38,6 @@ def run(settings: RunSettings) -> None:
     write_data((problem for task in tasks.values() for problem in task.heldout), files.heldout)
     (folder / "verl.yaml").write_text(config_yaml(config))
     _train(config)
-
-
-def run_environment(settings: RunSettings, *, on_cpu: bool) -> dict[str, str]:
-    """What every process of the run finds in its environment."""
-    environment = {"TENSORBOARD_DIR": str((settings.runs / settings.name / "tensorboard").resolve())}
-    if on_cpu:
-        from rl.integrations.verl.cpu_environment import ENVIRONMENT
-
-        environment |= ENVIRONMENT
-    return environment
 
 
 def dry_run_text(settings: RunSettings, config: "DictConfig", *, on_cpu: bool) -> str:
