@@ -29,7 +29,7 @@ def is_kept(rate: PassRate, settings: QueryFilterSettings) -> bool:
     """A query without a single verdict is dropped: nothing could be learnt from it."""
     if rate.judged == 0 or (settings.drop_unsolved and rate.right == 0):
         return False
-    return rate.right <= settings.max_pass_rate * rate.judged
+    return rate.right / rate.judged <= settings.max_pass_rate
 
 
 async def pass_rates(problems: Sequence[Problem], samples: int, attempt: Attempt, table: Path, max_ungraded_share: float) -> list[PassRate]:
@@ -62,8 +62,12 @@ def kept_problems(
 
 
 def table_key(policy_key: str, problems: Sequence[Problem], samples: int, sampling: str) -> str:
-    """Equal only where policy, queries and sampling are: the name under which a table is kept."""
-    content = json.dumps([policy_key, [(p.source, p.id) for p in problems], samples, sampling])
+    """Equal only where policy, queries (with their texts, targets and rewards) and sampling are: the name under which a table is kept."""
+    queries = [
+        (p.source, p.id, [m.text for m in p.messages], repr(p.target), p.reward if isinstance(p.reward, str) else dict(p.reward))
+        for p in problems
+    ]
+    content = json.dumps([policy_key, queries, samples, sampling], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -1,0 +1,121 @@
+"""Which queries stay: those that the policy answers in at most nine of ten samples."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rewards.outcome import Grade, Outcome, Ungraded
+from rl.config import QueryFilterSettings
+from rl.evaluate import TooManyUngraded
+from rl.graded import GradedGroup, GradedRollout
+from rl.query_filter import PassRate, is_kept, kept_problems, pass_rates, table_key
+from rollouts.rollout import Given, Rollout, Sampled
+from tasks.message import text_message
+from tasks.problem import CountTarget, Problem
+
+
+def problem(name: str, task: str = "algebra") -> Problem:
+    return Problem(name, (text_message("user", f"What is {name}?"),), CountTarget(3), "count", task)
+
+
+def rate(right: int, judged: int = 16) -> PassRate:
+    return PassRate("algebra", "p", right, judged)
+
+
+@pytest.mark.parametrize(
+    ("right", "drop_unsolved", "kept"),
+    [(16, False, False), (15, False, False), (14, False, True), (1, False, True), (0, False, True), (0, True, False), (1, True, True)],
+)
+def test_queries_above_nine_in_ten_go_and_unsolved_ones_where_asked(right: int, drop_unsolved: bool, kept: bool) -> None:
+    assert is_kept(rate(right), QueryFilterSettings(drop_unsolved=drop_unsolved)) is kept
+
+
+def test_a_pass_rate_of_exactly_the_limit_stays() -> None:
+    assert is_kept(rate(9, 10), QueryFilterSettings(max_pass_rate=0.9))
+    # 0.29 * 100 is a little less than 29.
+    assert is_kept(rate(29, 100), QueryFilterSettings(max_pass_rate=0.29))
+
+
+def test_a_query_without_a_verdict_goes() -> None:
+    assert not is_kept(rate(0, 0), QueryFilterSettings())
+
+
+def graded(asked: Problem, outcomes: list[Outcome]) -> GradedGroup:
+    def rollout(index: int) -> Rollout:
+        turn = Sampled(text_message("assistant", "3"), (7,), (-1.0,), 0)
+        return Rollout(asked, index, (Given(asked.messages, (1,)), turn), "complete")
+
+    return GradedGroup(asked, tuple(GradedRollout(rollout(i), outcome) for i, outcome in enumerate(outcomes)))
+
+
+class Answers:
+    """A policy that answers the first `right[problem]` of its samples rightly; it counts how often it is asked."""
+
+    def __init__(self, right: dict[str, int], ungraded: int = 0) -> None:
+        self.right = right
+        self.ungraded = ungraded
+        self.asked = 0
+
+    async def __call__(self, asked: Problem, samples: int) -> GradedGroup:
+        self.asked += 1
+        judged = samples - self.ungraded
+        grades = [Grade(float(i < self.right[asked.id]), verdict=i < self.right[asked.id]) for i in range(judged)]
+        return graded(asked, [*grades, *[Ungraded("timeout")] * self.ungraded])
+
+
+def test_rates_are_counted_written_and_reused(tmp_path: Path) -> None:
+    table = tmp_path / "below" / "rates.jsonl"
+    problems = [problem("a"), problem("b", "boxes")]
+    policy = Answers({"a": 15, "b": 3})
+    first = asyncio.run(pass_rates(problems, 16, policy, table, 0.2))
+    assert first == [PassRate("algebra", "a", 15, 16), PassRate("boxes", "b", 3, 16)]
+    assert asyncio.run(pass_rates(problems, 16, policy, table, 0.2)) == first
+    assert policy.asked == 2
+    assert [file.name for file in table.parent.iterdir()] == ["rates.jsonl"]
+
+
+def test_samples_that_could_not_be_judged_are_not_wrong(tmp_path: Path) -> None:
+    rates = asyncio.run(pass_rates([problem("a")], 16, Answers({"a": 13}, ungraded=2), tmp_path / "t.jsonl", 0.2))
+    assert rates == [PassRate("algebra", "a", 13, 14)]
+    assert not is_kept(rates[0], QueryFilterSettings())
+
+
+def test_a_filter_that_can_hardly_judge_stops_and_leaves_no_table(tmp_path: Path) -> None:
+    with pytest.raises(TooManyUngraded, match="timeout"):
+        asyncio.run(pass_rates([problem("a")], 16, Answers({"a": 3}, ungraded=8), tmp_path / "t.jsonl", 0.2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kept_problems_keep_their_order_and_their_task() -> None:
+    pools = {"algebra": [problem("a"), problem("b"), problem("c")], "boxes": [problem("b", "boxes")]}
+    rates = [
+        PassRate("algebra", "a", 0, 16),
+        PassRate("algebra", "b", 16, 16),
+        PassRate("algebra", "c", 14, 16),
+        PassRate("boxes", "b", 1, 16),
+    ]
+    kept = kept_problems(pools, rates, QueryFilterSettings())
+    assert {task: [p.id for p in left] for task, left in kept.items()} == {"algebra": ["a", "c"], "boxes": ["b"]}
+
+
+def test_a_task_without_a_query_left_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"tasks\.algebra: .* all 1 queries.*max_pass_rate=0\.9"):
+        kept_problems({"algebra": [problem("a")]}, [PassRate("algebra", "a", 16, 16)], QueryFilterSettings())
+
+
+def test_the_tables_name_changes_with_policy_queries_rewards_and_sampling() -> None:
+    asked = problem("a")
+    changed = (
+        ("other", [asked], 16, "s"),
+        ("policy", [asked, problem("b")], 16, "s"),
+        ("policy", [replace(asked, reward={"count": 0.9, "format": 0.1})], 16, "s"),
+        ("policy", [replace(asked, target=CountTarget(4))], 16, "s"),
+        ("policy", [replace(asked, messages=(text_message("user", "another question"),))], 16, "s"),
+        ("policy", [asked], 8, "s"),
+        ("policy", [asked], 16, "t"),
+    )
+    key = table_key("policy", [asked], 16, "s")
+    assert key == table_key("policy", [problem("a")], 16, "s")
+    assert len({key, *(table_key(*arguments) for arguments in changed)}) == 8
