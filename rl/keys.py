@@ -161,14 +161,13 @@ def _allowed(slot: Slot) -> str:
 
 
 def _range(constraints: tuple[object, ...]) -> str:
-    bounds = {type(constraint): constraint for constraint in constraints}
-    match bounds:
-        case {annotated_types.Ge: low, annotated_types.Le: high}:
-            text = f" from {low.ge} to {high.le}"
-        case {annotated_types.Ge: low}:
-            text = f" of at least {low.ge}"
-        case {annotated_types.Gt: low}:
-            text = f" above {low.gt}"
-        case _:
-            text = ""
+    low = next((f"at least {c.ge}" for c in constraints if isinstance(c, annotated_types.Ge)), "")
+    above = next((f"above {c.gt}" for c in constraints if isinstance(c, annotated_types.Gt)), "")
+    high = next((f"at most {c.le}" for c in constraints if isinstance(c, annotated_types.Le)), "")
+    if low and high:
+        text = f" from {low.removeprefix('at least ')} to {high.removeprefix('at most ')}"
+    elif above:
+        text = f" {above}"
+    else:
+        text = f" of {low or high}" if low or high else ""
     return text.replace(".0", "")

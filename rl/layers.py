@@ -60,7 +60,9 @@ def read_command_line(arguments: Sequence[str]) -> Layer:
         for leaf in _leaves(value, path):
             for other, first in written.items():
                 if leaf[: len(other)] == other or other[: len(leaf)] == leaf:
-                    raise ConfigError(f"two values for {'.'.join(min(leaf, other, key=len))} on the command line: {first} and {argument}")
+                    raise ConfigError(
+                        f"two values for {'.'.join(leaf if len(leaf) < len(other) else other)} on the command line: {first} and {argument}"
+                    )
         written |= dict.fromkeys(_leaves(value, path), argument)
         for name in reversed(path):
             value = {name: value}
