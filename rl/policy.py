@@ -93,7 +93,9 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def policy_key(folder: Path) -> str:
-    """Differs whenever the files of a checkpoint do: names, sizes and times of change."""
+    """Differs whenever the files of a checkpoint do: by content where we made and cached it, else by names, sizes and times of change."""
+    if (folder / "complete").exists():
+        return folder.name
     files = sorted(file for file in folder.iterdir() if file.is_file())
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:16]

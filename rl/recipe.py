@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from distill.cold_start import WorkedAnswer, cold_start, further_supervised
 from distill.demonstration_file import read_demonstrations
@@ -45,6 +46,7 @@ class Recipe:
 
     async def run(self) -> int:
         settings = self._settings
+        disable_progress_bar()
         interruption = Interruption()
         with Progress(settings.name) as display, Cluster(on_cpu=not torch.cuda.is_available()) as cluster:
             self._checkpoint = newest_checkpoint(self._folder.path / "checkpoints", display.note)
@@ -66,7 +68,7 @@ class Recipe:
         if not settings.cold_start.enabled:
             return untrained
         display.stage("cold start", settings.cold_start.steps)
-        report = _supervised_report(records, display)
+        report = _supervised_report("cold_start", records.log_cold_start, display)
         return await cold_start(settings, untrained, policy_key(untrained), self._answers, trainer, report)
 
     async def _learn(
@@ -115,7 +117,7 @@ class Recipe:
     ) -> None:
         await session.evaluate(0, "before")
         display.stage("further supervised training", round(seconds))
-        report = _supervised_report(records, display)
+        report = _supervised_report("further_supervised", records.log_further_supervised, display)
         folder = self._folder.path / "policy"
         result = await further_supervised(self._settings, start, self._answers, seconds, trainer, report, folder)
         await generator.publish(read_weights(result), 1)
@@ -153,15 +155,17 @@ def _untrained(settings: RunSettings, answers: Sequence[WorkedAnswer]) -> Path:
     return build_tiny_policy(settings.policy.tiny, corpus, settings.seed, settings.cache)
 
 
-def _supervised_report(records: Records, display: Progress) -> Callable[[SupervisedReport], None]:
+def _supervised_report(
+    stage: str, log: Callable[[int, Mapping[str, float]], None], display: Progress
+) -> Callable[[SupervisedReport], None]:
     done = 0
 
     def report(latest: SupervisedReport) -> None:
         nonlocal done
         display.advance(latest.step - done)
         done = latest.step
-        values = {"cold_start/train_loss": latest.train_loss, "cold_start/validation_loss": latest.validation_loss}
-        records.log_cold_start(latest.step, values)
+        values = {f"{stage}/train_loss": latest.train_loss, f"{stage}/validation_loss": latest.validation_loss}
+        log(latest.step, values)
         display.step(values)
 
     return report

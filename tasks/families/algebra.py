@@ -12,7 +12,7 @@ from tasks.problem import MathTarget
 class Algebra:
     """`3x+4+5x-2` -> `8x+2`; the demonstration adds up the coefficients, then the constants, one at a time."""
 
-    terms: int = 3
+    terms: int = 2
     largest: int = 9
     name: str = "algebra"
     reward: str = "math"

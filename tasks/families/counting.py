@@ -15,7 +15,7 @@ class Counting:
 
     grid: int = 3
     cell: int = 32
-    colors: int = 3
+    colors: int = 2
     name: str = "counting"
     reward: str = "count"
 

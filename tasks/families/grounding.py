@@ -15,7 +15,7 @@ class Grounding:
     """One to `tiles` tiles of different colours; the question names one of them."""
 
     size: int = 96
-    tiles: int = 3
+    tiles: int = 2
     shortest: int = 24
     longest: int = 40
     lattice: int = 8

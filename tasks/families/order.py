@@ -12,9 +12,9 @@ LETTERS = "ABCDEFGHJK"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`C>A B>C A>D` -> `BCAD`; the demonstration finds the one that nothing exceeds, then chains the clues."""
+    """`C>A B>C` -> `BCA`; the demonstration finds the one that nothing exceeds, then chains the clues."""
 
-    items: int = 5
+    items: int = 3
     name: str = "order"
     reward: str = "text"
 
