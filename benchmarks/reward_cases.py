@@ -1,12 +1,13 @@
 """The verifiers on labelled cases: `python benchmarks/reward_cases.py FOLDER [only=math,visual] [show=20]`.
 
-Reads the JSON-lines files of FOLDER that it knows (math.jsonl, math_meta.jsonl, math_adv.jsonl, visual.jsonl, logic.jsonl, adversarial.jsonl) and
-prints one row a file: accuracy, false negatives (right answer rejected), false positives (wrong answer paid), ungraded calls, worst and mean time.
-Bare answers are graded twice, inside a box and as they are.
+Reads the JSON-lines files of FOLDER that it knows (math, math_meta, math_adv, visual, logic, adversarial) and prints one row a file:
+accuracy, false negatives (right answer rejected), false positives (wrong answer paid), ungraded calls, worst and mean time. Bare answers
+are graded twice, inside a box and as they are; puzzles by verdict, since partial credit is off by default.
 """
 
 import glob
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from rewards.isolation import Call, RewardPool
 from rewards.outcome import Grade, Outcome
 from rewards.transcript import Transcript
 from tasks.message import text_message
-from tasks.problem import Box, BoxesTarget, ChoiceTarget, CountTarget, MathTarget, PuzzleTarget, Target, TextTarget
+from tasks.problem import Box, BoxesTarget, ChoiceTarget, CountTarget, MathTarget, PuzzleTarget, Target
 
 TOLERANCE = 0.05
 KINDS = {"math": "math", "visual": "boxes", "count": "count", "mcq": "choice", "format": "format"}
@@ -84,7 +85,7 @@ def math_case(row: dict, form: str) -> Case:
 
 def puzzle_case(row: dict) -> Case:
     entry = {"question": row["question"], "answer": row["gold"], "metadata": row.get("metadata", {})}
-    return Case(row["id"], "puzzle", PuzzleTarget(row["source"], json.dumps(entry)), row["response"], row["expected"])
+    return Case(row["id"], "puzzle", PuzzleTarget(row["source"], json.dumps(entry)), row["response"], float(row["expected"] >= 1.0))
 
 
 def adversarial_case(row: dict) -> Case | None:
@@ -104,8 +105,6 @@ def adversarial_case(row: dict) -> Case | None:
 
 def options(prompt: str) -> tuple[str, ...]:
     """The texts after `A.`, `B)`, ... in a prompt."""
-    import re
-
     return tuple(text.strip() for text in re.findall(r"(?:^|\s)\(?[A-Z][.):]\s*(.+?)(?=\s+\(?[A-Z][.):]\s|\n|$)", prompt))
 
 

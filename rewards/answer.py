@@ -4,6 +4,7 @@ Everything up to the last `</think>` is thinking: chat templates often open the 
 that there is no answer at all. A response without either tag is an answer without thinking.
 """
 
+import re
 from dataclasses import dataclass
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -15,6 +16,9 @@ class Response:
 
     thinking: str
     answer: str | None
+
+
+_TAGS = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
 def split_response(text: str) -> Response:
@@ -29,3 +33,8 @@ def split_response(text: str) -> Response:
 def final_answer(text: str) -> str:
     """The text after the thinking, stripped; empty when there is none."""
     return split_response(text).answer or ""
+
+
+def tagged(answer: str) -> list[str]:
+    """The distinct contents of `<answer>` tags in a final answer, in order."""
+    return list(dict.fromkeys(content.strip() for content in _TAGS.findall(answer)))

@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+import sympy
+
 from rewards.maths import labels
 from rewards.maths.expression import equal_expressions, equal_symbolic, quantity, symbolic
 from rewards.maths.guards import is_unevaluated
@@ -18,7 +20,7 @@ _ORDERED = re.compile(r"[<>]|\\(?:leq|geq)")
 
 @lru_cache(maxsize=8192)
 def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
-    """`gold` and `answer` are texts in LaTeX or plain notation. Unsure is False: a wrong answer that is paid is worse than a right one that is not."""
+    """Texts in LaTeX or plain notation. Unsure is False: a wrong answer that is paid is worse than a right one that is not."""
     mine, other = normalised(gold), normalised(answer)
     if not mine or not other:
         return False
@@ -75,7 +77,7 @@ def _equal_labelled(gold: Node, answer: Node, tolerance: float) -> bool:
     value = named.value
     if len(names) > 1 and isinstance(value, Items) and value.kind == "tuple" and isinstance(bare, Items) and bare.kind == "list":
         return _in_order(value, bare, tolerance, swapped=named is answer)
-    return _equal(gold.value, answer, tolerance) if named is gold else _equal(gold, value, tolerance)  # type: ignore[union-attr]
+    return _equal(gold.value, answer, tolerance) if named is gold else _equal(gold, value, tolerance)
 
 
 def _same_label(gold: Labelled, answer: Labelled, tolerance: float) -> bool:
@@ -167,7 +169,7 @@ def _equal_relations(gold: Relation, answer: Relation) -> bool:
         return False
     if not (mine.free_symbols and mine.free_symbols == other.free_symbols):
         return False
-    point = dict(zip(sorted(mine.free_symbols, key=str), (Fraction_ for Fraction_ in _PRIMES), strict=False))
+    point = dict(zip(sorted(mine.free_symbols, key=str), _PRIMES, strict=False))
     factor = (mine.xreplace(point) / other.xreplace(point)) if other.xreplace(point) != 0 else None
     if factor is None or not factor.is_real or factor == 0 or not equal_symbolic(mine, factor * other):
         return False
@@ -177,7 +179,7 @@ def _equal_relations(gold: Relation, answer: Relation) -> bool:
 
 
 _FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
-_PRIMES = tuple(symbolic(text) for text in ("13/7", "17/11", "19/5", "23/13", "29/17", "31/19", "37/23", "41/29"))
+_PRIMES = tuple(sympy.Rational(*pair) for pair in ((13, 7), (17, 11), (19, 5), (23, 13), (29, 17), (31, 19), (37, 23), (41, 29)))
 
 
 def _same_chain(gold: Relation, answer: Relation) -> bool:
@@ -188,7 +190,7 @@ def _reversed(node: Relation) -> Relation:
     return Relation(node.sides[::-1], tuple(_FLIPPED.get(op, op) for op in node.ops[::-1]))
 
 
-def _difference(node: Relation):  # type: ignore[no-untyped-def]
+def _difference(node: Relation) -> sympy.Expr | None:
     left, right = (symbolic(side) for side in node.sides)
     return None if left is None or right is None else left - right
 

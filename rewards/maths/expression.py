@@ -96,7 +96,7 @@ def equal_symbolic(left: sympy.Expr, right: sympy.Expr, tolerance: float = 0.0) 
         return True
     if left.is_Rational and right.is_Rational:
         return _within(Fraction(left.p, left.q), Fraction(right.p, right.q), tolerance)
-    left, right = _without_functions(left), _without_functions(right)
+    left, right = (_without_functions(_continued(side)) for side in (left, right))
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
     if not symbols:
         return _equal_values(left, right, tolerance)
@@ -108,7 +108,8 @@ def equal_symbolic(left: sympy.Expr, right: sympy.Expr, tolerance: float = 0.0) 
 def _agree_at_points(left: sympy.Expr, right: sympy.Expr, symbols: list[sympy.Symbol]) -> bool:
     """Real values decide where there are any; elsewhere complex ones. At least three points must have said something."""
     draw = random.Random(len(symbols))
-    real, complex_ = [], []
+    real: list[bool] = []
+    complex_: list[bool] = []
     for trial in range(POINTS):
         signs = [1 if trial % 2 == 0 else draw.choice((-1, 1)) for _ in symbols]
         point = {
@@ -184,6 +185,11 @@ def _is_finite_decimal(value: Fraction) -> bool:
 
 def _within(mine: Fraction, other: Fraction, tolerance: float) -> bool:
     return mine == other or (tolerance > 0 and abs(mine - other) <= Fraction(tolerance) * abs(mine))
+
+
+def _continued(expression: sympy.Expr) -> sympy.Expr:
+    """Factorials as gamma functions, which have values between the integers too."""
+    return expression.rewrite(sympy.gamma) if expression.has(sympy.factorial, sympy.binomial) else expression
 
 
 def _without_functions(expression: sympy.Expr) -> sympy.Expr:

@@ -6,11 +6,14 @@ the last formula, the last number of the text.
 
 import re
 
+from rewards.answer import tagged
+
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _AFTER = re.compile(r"<\|(?:im_start|im_end|endoftext)\|>.*$|I hope it is correct\.?", re.DOTALL)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _REFUSAL = re.compile(
-    r"\b(?:I|we)\s+(?:really\s+)?(?:do(?:n't| not)|can(?:'t|not| not)|could(?:n't| not)|am(?: not|n't) (?:able|sure)|'m not (?:able|sure))\s*"
+    r"\b(?:I|we)\s+(?:really\s+)?(?:do(?:n't| not)|can(?:'t|not| not)|could(?:n't| not)|am(?: not|n't) (?:able|sure)|'m not (?:able|sure))"
+    r"\s*"
     r"(?:to\s+)?(?:know|solve|answer|determine|find|sure|tell|compute)?|\bno idea\b|我?不知道|无法(?:确定|解答|回答|求解)|不会做",
     re.IGNORECASE,
 )  # fmt: skip
@@ -19,13 +22,17 @@ _PHRASE = re.compile(
 )
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\$(.+?)\$|\\\((.+?)\\\)", re.DOTALL)
 _NUMBER = re.compile(r"(?<![A-Za-z\d.\\^_{])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?\s*(?:\\?%)?(?![A-Za-z\d^_{])")
-_OPEN_CHOICE = re.compile(r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$|至少|至多|大约")
+_OPEN_CHOICE = re.compile(
+    r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$|至少|至多|大约"
+)
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 
 
 def final_expressions(text: str) -> list[str]:
-    """Candidates of equal standing: one, or several to be read as a list; empty when there is no answer."""
+    """Expressions of equal standing: one, or several to be read as a list; empty when there is no answer."""
     text = _AFTER.sub("", _COMMENT.sub("", text))
+    if tags := tagged(text):
+        return final_expressions(tags[0]) if len(tags) == 1 else tags
     boxes, end = boxed(text)
     tail = text[end:]
     if boxes and not _REFUSAL.search(tail):
@@ -43,10 +50,10 @@ def final_expressions(text: str) -> list[str]:
 
 def _is_prose(text: str) -> bool:
     """Whether there are words besides the expression: the bare answer `12 or 15` is a list, not a sentence with a last number."""
+    outside = re.sub(r"\\[a-zA-Z]+", " ", _FORMULA.sub("", text))
     plain = re.sub(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+", " ", text)
     words = [word for word in re.findall(r"[^\W\d_]+", plain) if len(word) > 2 or not word.isascii()]
-    outside = _FORMULA.sub("", text)
-    mixed = outside != text and re.search(r"[A-Za-z]{3}|[^\W\da-zA-Z_]", re.sub(r"\b(?:and|or)\b", "", outside))
+    mixed = _FORMULA.search(text) and re.search(r"[A-Za-z]{3}|[^\W\da-zA-Z_]", re.sub(r"\b(?:and|or)\b", "", outside))
     return len(words) > 2 or "\n" in text.strip() or bool(_PHRASE.search(text)) or bool(mixed)
 
 

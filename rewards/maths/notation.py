@@ -4,14 +4,17 @@ Braces of sets become ⦃ ⦄ and matrices ⟬ ⟭, so that plain brackets can b
 """
 
 import re
+from collections.abc import Callable
 
 _CHARACTERS = {
-    "−": "-", "–": "-", "—": "-", "﹣": "-", "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/", "∕": "/",
+    "−": "-", "–": "-", "—": "-", "﹣": "-",
+    "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/", "∕": "/",
     "≤": r"\leq ", "⩽": r"\leq ", "≥": r"\geq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
     "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}",
     "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ", "σ": r"\sigma ",
     "φ": r"\phi ", "ω": r"\omega ", "√": r"\sqrt ", "∖": r"\setminus ", "，": ",", "、": ",", "；": ";", "：": ":", "（": "(", "）": ")",
-    "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "－": "-", "＜": "<", "＞": ">", "％": "%", "．": ".", "。": ".", "／": "/",
+    "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "－": "-", "＜": "<", "＞": ">",
+    "％": "%", "．": ".", "。": ".", "／": "/",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
     "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}", "′": "'", "\u00a0": " ", "\u3000": " ", "\u2009": " ", "\u202f": " ",
 }  # fmt: skip
@@ -19,7 +22,7 @@ _TRANSLATION = str.maketrans(_CHARACTERS | {chr(0xFF10 + digit): str(digit) for 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\\(?:m?left|m?right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?(?=[^a-zA-Z]|$)", ""),
@@ -60,6 +63,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\text\{\s*((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min|gcd|lcm|sgn)\s*\}", r"\\\1 "),
         (r"\\(?:varphi)(?![a-zA-Z])", r"\\phi "),
         (r"\\(?:varepsilon)(?![a-zA-Z])", r"\\epsilon "),
+        (r"(?<![\\a-zA-Z])a(sin|cos|tan)(?=\s*\()", r"\\arc\1 "),
         (r"\\(?:arctg|tg)(?![a-zA-Z])", lambda m: r"\arctan " if "arc" in m.group() else r"\tan "),
         (r"\\?(?:per\s?cent(?:age)?|%)(?![a-zA-Z])", "%"),
         (r"\^\s*\{?\s*\\?(?:circ|degree)\s*\}?|\\degree(?![a-zA-Z])|\\text\{\s*degrees?\s*\}|(?<=\d)\s*degrees?\b", "°"),

@@ -7,7 +7,9 @@ from fractions import Fraction
 _SIGN = r"(?P<sign>[-+]*)\s*"
 _THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+)(?=\.\d|$)")
 _DECIMAL = re.compile(_SIGN + r"(?P<whole>\d*)(?:\.(?P<decimals>\d*))?")
-_FRACTION = re.compile(_SIGN + r"(?P<whole>\d+)?\s*(?:\\frac\s*\{\s*(?P<n>-?\d+)\s*\}\s*\{\s*(?P<d>-?\d+)\s*\}|(?P<n2>\d+)\s*/\s*(?P<d2>\d+))")
+_FRACTION = re.compile(
+    _SIGN + r"(?P<whole>\d+)?\s*(?:\\frac\s*\{\s*(?P<n>-?\d+)\s*\}\s*\{\s*(?P<d>-?\d+)\s*\}|(?P<n2>\d+)\s*/\s*(?P<d2>\d+))"
+)
 _MIXED_PLAIN = re.compile(_SIGN + r"(?P<whole>\d+)\s+(?P<n>\d+)\s*/\s*(?P<d>\d+)")
 _SCIENTIFIC = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)\s*(?:\\cdot|[xX])\s*10\s*\^\s*[{(]*\s*(?P<power>[-+]?\d{1,4})\s*[)}]*")
 _E_NOTATION = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)[eE](?P<power>[-+]?\d{1,4})")

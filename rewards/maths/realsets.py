@@ -88,7 +88,7 @@ def _of_relation(node: Relation) -> Pieces | None:
         return None
     alone = [place for place, side in enumerate(sides) if side is not None and side.is_Symbol]
     if len(sides) == 2 and alone and not sides[1 - alone[0]].has(sides[alone[0]]):  # type: ignore[union-attr]
-        op = node.ops[0] if alone[0] == 0 else _FLIP[node.ops[0]] if node.ops[0] in _FLIP else ""
+        op = node.ops[0] if alone[0] == 0 else _FLIP.get(node.ops[0], "")
         return _half_line(op, sides[1 - alone[0]])
     if len(sides) == 3 and 1 in alone:
         left = _half_line(_FLIP.get(node.ops[0], ""), sides[0])

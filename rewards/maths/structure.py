@@ -86,8 +86,8 @@ def _listed(parts: list[str]) -> Node:
     flat: list[Node] = []
     for node in nodes:
         flat.extend(node.items if isinstance(node, Items) and node.kind == "list" and not _is_group(node) else [node])
-    if len(nodes) == 1:
-        return nodes[0]
+    if len(nodes) < 2:
+        return nodes[0] if nodes else Leaf("")
     first = nodes[0]
     if isinstance(first, Labelled) and not any(isinstance(node, Labelled | Relation) for node in nodes[1:]):
         return Labelled(first.label, Items("list", (first.value, *nodes[1:])))
@@ -164,9 +164,9 @@ def _both_signs(text: str) -> list[str]:
 
 
 def _is_balanced(text: str) -> bool:
-    return all(text.count(left) == text.count(right) for left, right in ("{}", "⦃⦄", "⟬⟭")) and text.count("(") + text.count("[") == text.count(
-        ")"
-    ) + text.count("]")
+    return all(text.count(left) == text.count(right) for left, right in ("{}", "⦃⦄", "⟬⟭")) and text.count("(") + text.count(
+        "["
+    ) == text.count(")") + text.count("]")
 
 
 def _has_or(text: str) -> bool:

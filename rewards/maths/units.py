@@ -4,20 +4,22 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-_SCALES: dict[str, tuple[str, Fraction]] = {}
-for _dimension, _names in {
+_TABLE: dict[str, dict[str, int | str]] = {
     "length": {"km": 1000, "m": 1, "dm": "0.1", "cm": "0.01", "mm": "0.001", "in": "0.0254", "inch": "0.0254", "foot": "0.3048",
                "ft": "0.3048", "yard": "0.9144", "yd": "0.9144", "mile": "1609.344", "mi": "1609.344", "meter": 1, "metre": 1,
                "kilometer": 1000, "kilometre": 1000, "centimeter": "0.01", "centimetre": "0.01", "millimeter": "0.001",
                "米": 1, "厘米": "0.01", "毫米": "0.001", "分米": "0.1", "千米": 1000, "公里": 1000},
-    "mass": {"kg": 1000, "g": 1, "mg": "0.001", "gram": 1, "kilogram": 1000, "ton": 1000000, "克": 1, "千克": 1000, "公斤": 1000, "吨": 1000000},
+    "mass": {"kg": 1000, "g": 1, "mg": "0.001", "gram": 1, "kilogram": 1000, "ton": 1000000,
+             "克": 1, "千克": 1000, "公斤": 1000, "吨": 1000000},
     "time": {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600, "day": 86400, "week": 604800,
              "秒": 1, "分钟": 60, "小时": 3600, "天": 86400},
     "volume": {"l": 1, "liter": 1, "litre": 1, "ml": "0.001", "milliliter": "0.001", "升": 1, "毫升": "0.001"},
     "money": {"dollar": 1, "cent": "0.01", "usd": 1},
     "currency-cn": {"yuan": 1, "rmb": 1, "元": 1},
     "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1},
-}.items():  # fmt: skip
+}  # fmt: skip
+_SCALES: dict[str, tuple[str, Fraction]] = {}
+for _dimension, _names in _TABLE.items():
     _SCALES.update({name: (_dimension, Fraction(scale)) for name, scale in _names.items()})
 _PLURALS = {"feet": "foot", "inches": "inch", "kilometers": "kilometer"}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "平方": 2, "立方": 3}
@@ -76,7 +78,13 @@ def _unit(text: str) -> Unit:
     for name, value in _POWERS.items():
         if words.startswith(name):
             power, words = value, words[len(name) :].strip()
-    for candidate in (words, words.lower(), _PLURALS.get(words.lower(), ""), words.lower().removesuffix("s"), words.lower().removesuffix("es")):
+    for candidate in (
+        words,
+        words.lower(),
+        _PLURALS.get(words.lower(), ""),
+        words.lower().removesuffix("s"),
+        words.lower().removesuffix("es"),
+    ):
         if candidate in _SCALES:
             dimension, scale = _SCALES[candidate]
             return Unit(dimension, scale, power)

@@ -1,38 +1,60 @@
-"""Multiple choice: the letter, or the whole text of the option."""
+"""Multiple choice, by letter or by the text of the option. Never by a symbolic verifier."""
 
 import re
 
+from rewards.answer import final_answer
 from rewards.outcome import Grade
+from rewards.plain import boxes_in, has_closing_phrase, normal_text, stated_answer
 from rewards.registry import reward
-from rewards.statement import stated_answer
 from rewards.transcript import Transcript
-from rewards.verifiers.text import normalised
 from tasks.problem import ChoiceTarget
 
-_ALONE = re.compile(r"^\W*([A-Za-z])\W*$")
-_LETTER = re.compile(r"(?<![A-Za-z])\(?([A-Z])(?:\)|[.:、]|(?![A-Za-z']))")
-_NAMED = re.compile(r"(?:answer|option|choice|答案|选项|选)\s*(?:is|是|为|[:：])?\s*[*(\[（]*([A-Za-z])(?![A-Za-z])", re.IGNORECASE)
+_LETTER_FIRST = re.compile(
+    r"[\s*_`]*[(\[（【]?\s*(?:\\text\{)?\s*(?P<letters>[A-Z](?:\s*(?:,|、|\band\b|和|&)?\s*[A-Z](?![a-z]))*|[a-z](?=\s*[)\]）】.:]|\s*$))\s*\}?"
+    r"\s*[)\]）】]?[*_`]*(?P<rest>$|[.:：、,，。;\n)].*|\s+(?:because|since|as|with|which|is)\b.*|(?:因为|正确|选项|项).*)",
+    re.DOTALL,
+)  # fmt: skip
+_WITHDRAWN = re.compile(r"\b(?:do(?:n't| not) know|not sure|cannot (?:answer|tell))\b|不知道|无法", re.IGNORECASE)
 
 
 @reward("choice", target=ChoiceTarget)
 def grade_choice(target: ChoiceTarget, transcript: Transcript) -> Grade:
-    """1 if exactly one option is chosen and it is the right one."""
-    answer = stated_answer(transcript.final_text)
-    letter = chosen_letter(answer, target.choices) if answer is not None else None
-    right = letter is not None and letter == target.answer.strip().upper()
-    return Grade(float(right), right, letter)
+    """1 for the right letter or letters (`AC` where several are right).
+
+    Where the target has the options' texts, a text counts as its letter, and a letter beside another option's text counts as nothing.
+    """
+    chosen = chosen_letters(final_answer(transcript.final_text), target.choices)
+    right = chosen is not None and chosen == frozenset(re.findall(r"[A-Z]", target.answer.upper()))
+    return Grade(float(right), right, "".join(sorted(chosen)) if chosen else None)
 
 
-def chosen_letter(answer: str, choices: tuple[str, ...]) -> str | None:
-    """The one option that the answer chooses: a letter alone, a named letter, an option's text, or the only letter; None if none or several."""
-    alone = _ALONE.match(answer)
-    if alone:
-        return alone.group(1).upper()
-    named = {letter.upper() for letter in _NAMED.findall(answer)}
-    texts = {chr(ord("A") + i) for i, choice in enumerate(choices) if normalised(choice) == normalised(answer)}
-    last = len(choices) or 26
-    letters = {letter for letter in _LETTER.findall(answer) if ord(letter) - ord("A") < last}
-    for candidates in (named, texts, letters):
-        if candidates:
-            return next(iter(candidates)) if len(candidates) == 1 else None
-    return None
+def chosen_letters(text: str, choices: tuple[str, ...]) -> frozenset[str] | None:
+    if not text or _WITHDRAWN.search(text):
+        return None
+    readings = {reading for box in boxes_in(text) if (reading := _reading(box, choices))}
+    if boxes_in(text):
+        return next(iter(readings)) if len(readings) == 1 else None
+    stated = stated_answer(text) or ""
+    if found := _reading(stated, choices):
+        return found
+    if has_closing_phrase(text):
+        return None
+    brackets = set(re.findall(r"[(（]([A-Z])[)）]", text))
+    return frozenset(brackets) if len(brackets) == 1 else None
+
+
+def _reading(text: str, choices: tuple[str, ...]) -> frozenset[str] | None:
+    """Letters that a short text names, by themselves or by their option's text."""
+    plain = normal_text(text)
+    by_text = {normal_text(choice): chr(ord("A") + place) for place, choice in enumerate(choices)}
+    if len(by_text) == len(choices) and plain in by_text and plain:
+        return frozenset(by_text[plain])
+    match = _LETTER_FIRST.match(text.strip())
+    if match is None:
+        return None
+    letters = frozenset(re.findall(r"[A-Z]", re.sub(r"\band\b", "", match["letters"]).upper()))
+    rest = normal_text(re.split(r"\n|[。；]|\.\s", match["rest"].lstrip(" .:：、,，)）]"), maxsplit=1)[0])
+    if len(letters) == 1 and by_text.get(rest, next(iter(letters))) not in letters:
+        return None
+    beyond = choices and any(ord(letter) - ord("A") >= len(choices) for letter in letters)
+    return None if beyond or re.match(r"(?:or|或)\b", rest) else letters

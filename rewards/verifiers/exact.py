@@ -1,15 +1,16 @@
-"""Text answers, character by character."""
+"""The final answer, character by character."""
 
+from rewards.answer import final_answer
 from rewards.outcome import Grade
+from rewards.plain import stated_answer
 from rewards.registry import reward
-from rewards.statement import stated_answer
 from rewards.transcript import Transcript
 from tasks.problem import TextTarget
 
 
 @reward("exact", target=TextTarget)
 def grade_exact(target: TextTarget, transcript: Transcript) -> Grade:
-    """1 if the stated answer is one of the golds exactly."""
-    answer = stated_answer(transcript.final_text)
-    right = answer in target.answers
+    """1 if the answer is one of the texts, blanks at its ends aside."""
+    answer = stated_answer(final_answer(transcript.final_text))
+    right = bool(answer) and answer in {text.strip() for text in target.answers}
     return Grade(float(right), right, answer)

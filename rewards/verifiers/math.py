@@ -1,11 +1,11 @@
 """Mathematical answers, by sympy and math-verify's LaTeX parser behind guards.
 
-Only the final answer outside the thinking counts: the last statement of it, by box, by phrase, as formula or number. Several different boxes
-are a list, and equal to a list alone. An answer that cannot be understood, or that is too large to compute with, is wrong, not ungraded.
+Only the final answer outside the thinking counts: the last statement of it, by box, by phrase, as formula or number. Several different
+boxes are a list, and equal to a list alone. An answer that cannot be understood, or that is too large to compute with, is wrong and not
+ungraded.
 """
 
 from rewards.answer import split_response
-from rewards.maths.equality import equal_answers, same_text
 from rewards.maths.extraction import boxed, final_expressions
 from rewards.outcome import Grade
 from rewards.registry import reward
@@ -19,6 +19,8 @@ MAX_RESPONSE_CHARS = 200_000
 @reward("math", target=MathTarget)
 def grade_math(target: MathTarget, transcript: Transcript, *, tolerance: float = 0.0) -> Grade:
     """1 for the right answer, else 0. `tolerance` is relative, for answers that are real numbers."""
+    from rewards.maths.equality import equal_answers, same_text  # sympy: seconds to import, needed in the workers alone
+
     text = split_response(transcript.final_text).answer
     if not text:
         return Grade(0.0, False)
@@ -32,6 +34,6 @@ def grade_math(target: MathTarget, transcript: Transcript, *, tolerance: float =
 
 
 def gold_expression(answer: str) -> str:
-    """The gold as it is; only of a worked solution with a box, what is in the box."""
-    boxes, _ = boxed(answer)
-    return ", ".join(boxes) if boxes else answer
+    """The gold as it is; of a worked solution, what it ends in."""
+    is_solution = boxed(answer)[0] or (len(answer) > 200 and "answer is" in answer)
+    return ", ".join(final_expressions(answer)) if is_solution else answer

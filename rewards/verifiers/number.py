@@ -1,17 +1,36 @@
-"""Numeric answers with a tolerance."""
+"""A number within the target's tolerance; units and thousands separators aside."""
 
-from rewards.numerals import single_number
+from fractions import Fraction
+
+from rewards.answer import final_answer
+from rewards.maths.extraction import final_expressions
+from rewards.maths.notation import normalised
+from rewards.maths.numbers import plain_number
+from rewards.maths.units import split_unit
 from rewards.outcome import Grade
 from rewards.registry import reward
-from rewards.statement import stated_answer
 from rewards.transcript import Transcript
 from tasks.problem import NumberTarget
+
+MAX_CHARS = 200
 
 
 @reward("number", target=NumberTarget)
 def grade_number(target: NumberTarget, transcript: Transcript) -> Grade:
-    """1 if the answer states one number within the target's tolerance: |answer - value| <= max(absolute, relative * |value|)."""
-    answer = stated_answer(transcript.final_text)
-    found = single_number(answer) if answer is not None else None
-    right = found is not None and abs(found - target.value) <= max(target.absolute, target.relative * abs(target.value))
+    """1 if |answer - value| <= max(absolute, relative * |value|). A percentage counts as itself or as its hundredth."""
+    found = final_expressions(final_answer(transcript.final_text))
+    answer = found[0] if len(found) == 1 else None
+    if answer is None or len(answer) > MAX_CHARS:
+        return Grade(0.0, False, answer and answer[:MAX_CHARS])
+    slack = max(target.absolute, target.relative * abs(target.value))
+    right = any(abs(float(value) - target.value) <= slack for value in _readings(answer))
     return Grade(float(right), right, answer)
+
+
+def _readings(answer: str) -> list[Fraction]:
+    text = normalised(answer).split("=")[-1].split(r"\approx")[-1].strip()
+    body = text.removesuffix("%").strip()
+    number = plain_number(body) or plain_number(split_unit(body)[0])
+    if number is None:
+        return []
+    return [number.value, number.value / 100] if text != body else [number.value]

@@ -1,39 +1,55 @@
-"""reasoning-gym's puzzles, by their own scorers where these are safe and sound (`tasks.gym.REFUSED` lists those that are not)."""
+"""Puzzles of reasoning-gym, by its scorers where these can be trusted and by ours where they run the answer as code or accept anything."""
 
 import json
-import math
-from functools import lru_cache
-from typing import Protocol
+import re
 
+from rewards.answer import final_answer
 from rewards.outcome import Grade, Outcome, Ungraded
+from rewards.plain import stated_answer
+from rewards.puzzles import REFUSED, REPLACED, Entry, library_score
 from rewards.registry import reward
-from rewards.statement import stated_answer
 from rewards.transcript import Transcript
-from tasks.gym import REFUSED
-from tasks.message import Json
 from tasks.problem import PuzzleTarget
 
-
-class _Dataset(Protocol):
-    def score_answer(self, answer: str | None, entry: dict[str, Json]) -> float: ...
+MAX_CHARS = 20_000
+_NOT_A_NUMBER = re.compile(r"\b(?:nan|inf|infinity)\b", re.IGNORECASE)
+_EITHER = re.compile(r"\bor\b|或", re.IGNORECASE)
 
 
 @reward("puzzle", target=PuzzleTarget)
-def grade_puzzle(target: PuzzleTarget, transcript: Transcript) -> Outcome:
-    """The scorer's value, where only 1 is right: partial credit for a wrong format, which some scorers give, is 0."""
+def grade_puzzle(target: PuzzleTarget, transcript: Transcript, *, partial: bool = False) -> Outcome:
+    """1 for a solution, else 0; with `partial`, reasoning-gym's own partial credit, from 0 to 1. Right is full credit alone."""
     if target.family in REFUSED:
-        return Ungraded("refused", f"puzzle {target.family!r}: {REFUSED[target.family]}")
-    answer = stated_answer(transcript.final_text)
-    if answer is None:
-        return Grade(0.0, False)
-    score = float(_dataset(target.family).score_answer(answer, json.loads(target.entry)))
-    right = math.isfinite(score) and score >= 1.0
-    return Grade(float(right), right, answer)
+        return Ungraded("bad-target", f"reasoning-gym's {target.family} cannot be graded: {REFUSED[target.family]}")
+    entry: Entry = json.loads(target.entry)
+    gold = entry.get("answer")
+    answer = stated_answer(final_answer(transcript.final_text))
+    if not answer or len(answer) > MAX_CHARS:
+        return Grade(0.0, False, answer and answer[:200])
+    if gold is not None and _tidy(answer) == _tidy(str(gold)):
+        return Grade(1.0, True, answer)
+    if _is_evasive(answer, str(gold or "")):
+        return Grade(0.0, False, answer)
+    score = REPLACED[target.family](answer, entry) if target.family in REPLACED else library_score(target.family, answer, entry)
+    if score is None:
+        return Ungraded("bad-target", f"reasoning-gym's {target.family} does not give its own answer full credit for this entry")
+    right = score >= 1.0
+    return Grade(min(max(score, 0.0), 1.0) if partial else float(right), right, answer)
 
 
-@lru_cache(maxsize=64)
-def _dataset(family: str) -> _Dataset:
-    from reasoning_gym.factory import create_dataset
+def _is_evasive(answer: str, gold: str) -> bool:
+    """Several answers at once, the gold among other words, or not a number where scorers compare with `<`."""
+    if _NOT_A_NUMBER.search(answer) and not _NOT_A_NUMBER.search(gold):
+        return True
+    if _EITHER.search(answer) and not _EITHER.search(gold):
+        return True
+    words, known = _tokens(answer), _tokens(gold)
+    return bool(known) and len(words) > len(known) and all(words.count(word) >= known.count(word) for word in set(known))
 
-    dataset: _Dataset = create_dataset(family, seed=0, size=1)
-    return dataset
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"[\w.]+", text.casefold())
+
+
+def _tidy(text: str) -> str:
+    return "\n".join(" ".join(line.split()) for line in text.strip().splitlines())

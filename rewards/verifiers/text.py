@@ -1,26 +1,29 @@
-"""Text answers: any one of the gold texts, after normalisation."""
+"""Short texts, compared after normalisation: never by containment, so that a list of guesses earns nothing."""
 
 import re
-import unicodedata
 
+from rewards.answer import final_answer
 from rewards.outcome import Grade
+from rewards.plain import normal_text, stated_answer
 from rewards.registry import reward
-from rewards.statement import stated_answer
 from rewards.transcript import Transcript
 from tasks.problem import TextTarget
 
-_EDGES = " \t\n.,;:!?\"'`*$，。；：！？“”‘’"
-_LATEX_TEXT = re.compile(r"\\(?:text|mathrm|textbf)\{([^{}]*)\}")
-
 
 @reward("text", target=TextTarget)
-def grade_text(target: TextTarget, transcript: Transcript) -> Grade:
-    """1 if the stated answer is one of the golds; case, width, spacing and punctuation at the edges do not count. The whole must match."""
-    answer = stated_answer(transcript.final_text)
-    right = answer is not None and normalised(answer) in {normalised(gold) for gold in target.answers}
+def grade_text(target: TextTarget, transcript: Transcript, *, ignore_case: bool = True, ignore_articles: bool = True) -> Grade:
+    """1 if the answer is one of the texts.
+
+    Full-width and half-width forms, blanks, marks around the whole and (settings) case and leading articles do not count.
+    """
+    answer = stated_answer(final_answer(transcript.final_text))
+    if not answer:
+        return Grade(0.0, False, answer)
+    golds = {_form(text, ignore_case, ignore_articles) for text in target.answers}
+    right = _form(answer, ignore_case, ignore_articles) in golds - {""}
     return Grade(float(right), right, answer)
 
 
-def normalised(text: str) -> str:
-    plain = _LATEX_TEXT.sub(r"\1", unicodedata.normalize("NFKC", text))
-    return " ".join(plain.casefold().strip(_EDGES).split())
+def _form(text: str, ignore_case: bool, ignore_articles: bool) -> str:
+    form = normal_text(text, ignore_case=ignore_case)
+    return re.sub(r"^(?:the|a|an)\s+", "", form, flags=re.IGNORECASE) if ignore_articles else form

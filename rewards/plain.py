@@ -1,0 +1,57 @@
+"""Plain-text answers: which part of a final answer is the answer, and one spelling for it."""
+
+import re
+import unicodedata
+
+from rewards.answer import tagged
+
+_BOX = re.compile(r"\\boxed\s*\{")
+_PHRASE = re.compile(
+    r"(?:(?:final\s+)?answer\s*(?:is|are|:|：|=)|(?:the\s+)?(?:correct\s+)?(?:option|choice)\s+is|(?:最终)?答案(?:是|为|：|:)|(?:应?选择?|故选|答[:：]))\s*[:：]?\s*",
+    re.IGNORECASE,
+)  # fmt: skip
+_EDGES = " \t\r\n.,;:!?。，；：！？、\"'“”‘’`*_"
+_WRAPPERS = (("(", ")"), ("[", "]"), ("（", "）"), ("【", "】"), ("“", "”"), ("「", "」"))
+
+
+def boxes_in(text: str) -> list[str]:
+    """Contents of every `\\boxed{}`, nested braces kept; one left open gives the rest of the text."""
+    found = []
+    for match in _BOX.finditer(text):
+        depth, position = 1, match.end()
+        while position < len(text) and depth:
+            depth += (text[position] == "{") - (text[position] == "}")
+            position += 1
+        found.append(text[match.end() : position - (depth == 0)].strip())
+    return found
+
+
+def stated_answer(text: str) -> str | None:
+    """What the text gives as its answer: its one `<answer>` or box, what follows its last closing phrase, or else the whole text.
+
+    None when it gives several: tags or boxes with different contents.
+    """
+    tags = tagged(text)
+    if tags:
+        return stated_answer(tags[0]) if len(tags) == 1 and tags[0] else None
+    boxes = boxes_in(text)
+    if boxes:
+        return boxes[0] if len({normal_text(box) for box in boxes}) == 1 else None
+    phrases = list(_PHRASE.finditer(text))
+    return (text[phrases[-1].end() :] if phrases else text).strip()
+
+
+def has_closing_phrase(text: str) -> bool:
+    return _PHRASE.search(text) is not None
+
+
+def normal_text(text: str, *, ignore_case: bool = True) -> str:
+    """Compatibility forms unified, blanks collapsed, marks and brackets around the whole dropped. Inner marks stay: 3.5 is not 35."""
+    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text)
+    text = " ".join(unicodedata.normalize("NFKC", text).split()).strip(_EDGES)
+    for left, right in _WRAPPERS:
+        if len(text) > 1 and text[0] == left and text[-1] == right:
+            text = text[1:-1].strip(_EDGES)
+    if re.search(r"[\u3400-\u9fff]", text):
+        text = re.sub(r"(?<=[\u3400-\u9fff]) | (?=[\u3400-\u9fff])", "", text)
+    return text.casefold() if ignore_case else text
