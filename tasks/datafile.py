@@ -87,6 +87,8 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
 def _check_settings(settings: DataSettings, name: str) -> None:
     if settings.target not in TARGET_KINDS:
         raise TaskError(f"tasks.{name}.target: unknown kind {settings.target!r}; {nearest(settings.target, TARGET_KINDS)}")
+    if settings.target == "none" and not settings.reward and "reward" not in settings.columns:
+        raise TaskError(f"tasks.{name}.reward: without a gold answer (target: none) no reward follows from the target; name one")
     for field in settings.columns:
         if field not in {*COLUMNS, *ALIASES}:
             raise TaskError(f"tasks.{name}.columns: there is no field {field!r}; {nearest(field, {*COLUMNS, *ALIASES})}")
@@ -164,9 +166,10 @@ class _Reader:
         return tuple(value)
 
     def _reward(self, row: Row) -> str | Mapping[str, float]:
+        """The row's, else the task's, else the one that is called like the kind of target."""
         value = self._optional(row, "reward")
         if value is None:
-            value = self._settings.reward
+            value = self._settings.reward or self._settings.target
         if isinstance(value, str) and value:
             return value
         if isinstance(value, Mapping):
@@ -174,8 +177,6 @@ class _Reader:
             weights = {str(key): weight for key, weight in value.items() if weight is not None}
             if weights and all(isinstance(weight, int | float) and not isinstance(weight, bool) for weight in weights.values()):
                 return weights
-        if value is None:
-            raise RowError(f"neither the row nor tasks.{self._name}.reward names a reward")
         raise RowError(f"a reward is a name or weights by name, not {short(value)}; columns.reward=<column> reads another column")
 
     def _required(self, row: Row, field: str) -> object:

@@ -13,7 +13,7 @@ from tasks.problem import PuzzleTarget
 PREFIX = "gym:"
 # Some families draw all their items up front, so that a set costs as much as its size; others balance kinds over it.
 ITEMS_PER_SET = 100
-INSTRUCTION = "Think first. Then give only the final answer, between <answer> and </answer>."
+INSTRUCTION = "Think first. Then give the final answer alone, as it was asked for, inside \\boxed{}."
 
 _RUNS_CODE = "its scorer runs code that stands in an answer"
 _NO_GOLD = "its items have no gold answer, so nothing shows that its scorer pays the right one"
@@ -54,7 +54,7 @@ class GymFamily:
     """A family of reasoning-gym.
 
     The target's entry is the item as JSON: `question`, `answer` (the gold one, text) and `metadata`. There are no demonstrations. The
-    answer is asked for between <answer> tags, since many are several lines long.
+    final answer is asked for in a box, several lines long where the question wants that.
     """
 
     dataset: str

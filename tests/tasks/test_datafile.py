@@ -248,10 +248,9 @@ def test_a_mapped_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_problems(Settings(path, {"images": "picture"}), "a")
 
 
-def test_a_task_without_a_reward_says_so(tmp_path: Path) -> None:
+def test_without_a_reward_the_kind_of_target_names_it(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", sums(1))
-    with pytest.raises(TaskError, match=r"neither the row nor tasks.a.reward names a reward"):
-        load_problems(Settings(path, reward=None), "a")
+    assert load_problems(Settings(path, reward=None, target="count"), "a").train[0].reward == "count"
 
 
 def test_choices_must_be_texts(tmp_path: Path) -> None:
@@ -266,6 +265,7 @@ def test_choices_must_be_texts(tmp_path: Path) -> None:
         (Settings("a.jsonl", target="maths"), "tasks.t.target: unknown kind 'maths'; did you mean 'math'?"),
         (Settings("a.jsonl", {"promt": "q"}), "tasks.t.columns: there is no field 'promt'; did you mean 'prompt'?"),
         (Settings("a.jsonl", {"prompt": "q", "messages": "m"}), "names both prompt and messages"),
+        (Settings("a.jsonl", target="none", reward=None), r"tasks.t.reward: without a gold answer .target: none. no reward follows"),
         (Settings("missing/a.jsonl"), "tasks.t.data: no data file missing/a.jsonl"),
         (Settings("hf::"), "hf:: is not of the form hf:<dataset>"),
     ],

@@ -37,7 +37,7 @@ def test_problems_depend_on_seed_and_position_alone(name: str) -> None:
 
 def test_the_answer_is_asked_for_after_thinking() -> None:
     text = make_family("gym:leg_counting", {}).make(random.Random(0)).messages[0].text
-    assert text.endswith("\n\nThink first. Then give only the final answer, between <answer> and </answer>.")
+    assert text.endswith("\n\nThink first. Then give the final answer alone, as it was asked for, inside \\boxed{}.")
 
 
 def test_difficulty_is_passed_through() -> None:
