@@ -43,10 +43,14 @@ class TaskSettings(Settings):
     """One task: a procedural family, a reasoning-gym family, or a user's data."""
 
     family: str | None = Field(None, description="a procedural family (`tasks.families`), or `gym:<name>` for one of reasoning-gym's")
-    data: str | None = Field(None, description="a .jsonl or .parquet file, or `hf:<dataset>[:<split>]`")
-    columns: dict[str, str] = Field({}, description="our field -> column of the data: id, prompt, messages, images, target, reward")
-    target: str = Field("math", description="the kind of target that the data's target column holds")
-    reward: str | dict[str, float] | None = Field(None, description="a reward, or weights by reward name; null takes the family's own")
+    data: str | None = Field(None, description="a .jsonl or .parquet file, a saved dataset's folder, or `hf:<dataset>[:<split>]`")
+    columns: dict[str, str] = Field(
+        {}, description="our field -> column of the data: id, prompt, messages, images, target, choices, reward"
+    )
+    target: str = Field("math", description="what the data's target column holds: math, number, text, choice, boxes, count; none: nothing")
+    reward: str | dict[str, float] | None = Field(
+        None, description="a reward, or weights by reward name; null takes the family's own, or the one called like `target`"
+    )
     weight: Positive = Field(1.0, description="share of every batch, relative to the other tasks'")
     pool: Count = Field(256, description="number of training problems (before the query filter)")
     heldout: Count = Field(64, description="number of held-out problems")
