@@ -261,7 +261,7 @@ OVERRIDES = st.fixed_dictionaries(
 
 
 @given(OVERRIDES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_loading_the_resolved_file_gives_the_same_settings(tmp_path: Path, overrides: dict[str, object]) -> None:
     written = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]
     found = load([TASK, *written])
