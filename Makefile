@@ -1,27 +1,29 @@
-# make train   everything from nothing: environment, then Reasoning RL (ARGS="loop.steps=10" changes settings)
-# make test    the default test suite
-# make check   lint, format, types
-# make setup   the environment alone
+# `make train` and `make test` set everything up themselves; a second call installs nothing.
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name) 2>/dev/null)))
+BIN := .venv/bin
+STAMP := .venv/installed
+# A GPU machine takes the official vLLM, any other its CPU build.
+ENGINE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 
-PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3.12),$(shell command -v python3))
-INSTALLED := .venv/installed
+.PHONY: train test check setup clean
 
-.PHONY: train test check setup
+train: $(STAMP)
+	$(BIN)/python -m rl.run config=reasoning_rl $(ARGS)
 
-train: $(INSTALLED)
-	.venv/bin/python -m rl.run config=reasoning_rl $(ARGS)
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
 
-test: $(INSTALLED)
-	.venv/bin/python -m pytest $(ARGS)
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
-check: $(INSTALLED)
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
+setup: $(STAMP)
 
-setup: $(INSTALLED)
-
-$(INSTALLED): pyproject.toml scripts/make_environment.py
-	@test -n "$(PYTHON)" || { echo "Python 3.11 is missing. Install it (Debian: apt-get install python3.11 python3.11-venv)" >&2; exit 1; }
-	$(PYTHON) scripts/make_environment.py
+$(STAMP): pyproject.toml
+	@PYTHON="$(PYTHON)" ENGINE="$(ENGINE)" bash ./setup.sh
 	@touch $@
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
