@@ -1,29 +1,27 @@
-# `make train` and `make test` set everything up themselves; a second call installs nothing.
-SHELL := /bin/bash
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name) 2>/dev/null)))
-BIN := .venv/bin
-STAMP := .venv/installed
-# A GPU machine takes the official vLLM, any other its CPU build.
-ENGINE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
+# make train   everything from nothing: environment, then Reasoning RL (ARGS="loop.steps=10" changes settings)
+# make test    the default test suite
+# make check   lint, format, types
+# make setup   the environment alone
 
-.PHONY: train test check setup clean
+PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3.12),$(shell command -v python3))
+INSTALLED := .venv/installed
 
-train: $(STAMP)
-	$(BIN)/python -m rl.run config=reasoning_rl $(ARGS)
+.PHONY: train test check setup
 
-test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+train: $(INSTALLED)
+	.venv/bin/python -m rl.run config=reasoning_rl $(ARGS)
 
-check: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: $(INSTALLED)
+	.venv/bin/python -m pytest $(ARGS)
 
-setup: $(STAMP)
+check: $(INSTALLED)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
 
-$(STAMP): pyproject.toml
-	@PYTHON="$(PYTHON)" ENGINE="$(ENGINE)" bash ./setup.sh
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml scripts/make_environment.py
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is missing. Install it (Debian: apt-get install python3.11 python3.11-venv)" >&2; exit 1; }
+	$(PYTHON) scripts/make_environment.py
 	@touch $@
-
-clean:
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
