@@ -1,5 +1,6 @@
 """Logic: put things in order from pairwise clues."""
 
+import itertools
 import random
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ class Order:
 
     def make(self, rng: random.Random) -> Example:
         order = rng.sample(LETTERS, self.items)
-        clues = [f"{high}>{low}" if rng.random() < 0.5 else f"{low}<{high}" for high, low in zip(order, order[1:], strict=False)]
-        chain = "\n".join(f"{high}>{low}" for high, low in zip(order, order[1:], strict=False))
+        clues = [f"{high}>{low}" if rng.random() < 0.5 else f"{low}<{high}" for high, low in itertools.pairwise(order)]
+        chain = "\n".join(f"{high}>{low}" for high, low in itertools.pairwise(order))
         rng.shuffle(clues)
         beaten = " ".join(clue[2] if clue[1] == ">" else clue[0] for clue in clues)
         answer = "".join(order)
