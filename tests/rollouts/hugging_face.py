@@ -5,14 +5,18 @@ from pathlib import Path
 
 import PIL.Image
 import torch
-from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 
 class HuggingFace:
     def __init__(self, folder: Path) -> None:
-        self.processor = AutoProcessor.from_pretrained(folder)
-        self.model = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        self.placeholders = (self.model.config.image_token_id, self.model.config.video_token_id)
+        config = AutoConfig.from_pretrained(folder)
+        has_vision = hasattr(config, "vision_config")
+        loader = AutoModelForImageTextToText if has_vision else AutoModelForCausalLM
+        self.model = loader.from_pretrained(folder, dtype=torch.float32).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.processor = AutoProcessor.from_pretrained(folder) if has_vision else None
+        self.placeholders = (config.image_token_id, config.video_token_id) if has_vision else ()
         self._first = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
     def weights(self, version: int) -> dict[str, torch.Tensor]:
@@ -22,13 +26,17 @@ class HuggingFace:
             name: tensor + 0.06 * torch.randn(tensor.shape, generator=noise) if tensor.ndim > 1 else tensor
             for name, tensor in self._first.items()
         }
-        weights["lm_head.weight"] = weights["model.language_model.embed_tokens.weight"]
+        if self.model.get_output_embeddings().weight is self.model.get_input_embeddings().weight:
+            (embedding,) = (name for name in weights if name.endswith("embed_tokens.weight"))
+            weights["lm_head.weight"] = weights[embedding]
         self.model.load_state_dict(weights)
         return weights
 
     def prompt(self, text: str, images: Sequence[PIL.Image.Image]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Compact and expanded ids of `text`, which has a placeholder for each image."""
-        compact = self.processor.tokenizer(text)["input_ids"]
+        compact = self.tokenizer(text)["input_ids"]
+        if self.processor is None:
+            return tuple(compact), tuple(compact)
         expanded = self.processor(text=[text], images=list(images) or None)["input_ids"][0]
         return tuple(compact), tuple(expanded)
 
@@ -59,6 +67,7 @@ class HuggingFace:
         token_ids = torch.tensor([list(ids)])
         inputs = {"input_ids": token_ids, "attention_mask": torch.ones_like(token_ids)}
         if images:
+            assert self.processor is not None
             inputs |= self.processor.image_processor(images=list(images), return_tensors="pt")
             inputs["mm_token_type_ids"] = (token_ids == self.model.config.image_token_id).int()
         return inputs

@@ -110,7 +110,7 @@ async def test_a_second_turn_continues_sampled_ids_with_another_image(published:
 
 
 async def test_a_banned_id_is_never_sampled_and_the_rest_shares_its_probability(published: EngineThread, reference: HuggingFace) -> None:
-    vocabulary = len(reference.processor.tokenizer)
+    vocabulary = len(reference.tokenizer)
     banned = tuple(id for id in range(vocabulary) if id % 4)
     asked = request(reference, count=8, banned_ids=banned)
     generated = await published.generate(asked)
@@ -220,8 +220,8 @@ async def test_finish_says_whether_a_stop_id_or_a_limit_ended_it(published: Engi
 
 
 async def test_the_tokenizers_end_token_does_not_stop_unless_asked(published: EngineThread, reference: HuggingFace) -> None:
-    end = reference.processor.tokenizer.eos_token_id
-    others = tuple(id for id in range(len(reference.processor.tokenizer)) if id != end)
+    end = reference.tokenizer.eos_token_id
+    others = tuple(id for id in range(len(reference.tokenizer)) if id != end)
     assert (await one(published, request(reference, banned_ids=others, max_tokens=5))).token_ids == (end,) * 5
 
 
