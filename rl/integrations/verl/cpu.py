@@ -45,7 +45,7 @@ _NOTHING = frozenset(
 )
 
 
-@PlatformRegistry.register(platform=NAME)  # type: ignore[untyped-decorator]
+@PlatformRegistry.register(platform=NAME)
 class CpuPlatform(PlatformBase):  # type: ignore[misc]  # verl has no types
     """Ray's "GPUs" are logical ones here: verl counts them to place its workers, and nothing has to exist."""
 

@@ -1,11 +1,12 @@
 """How weights reach vLLM's CPU build inside verl."""
 
+from pathlib import Path
+
 import torch
-from verl.utils.device import get_device_name
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
 
-from rollouts.checkpoint_weights import with_head
+from rollouts.checkpoint_weights import CheckpointWeights
 
 
 class CpuWorkerExtension(vLLMColocateWorkerExtension):  # type: ignore[misc]  # verl has no types
@@ -13,16 +14,13 @@ class CpuWorkerExtension(vLLMColocateWorkerExtension):  # type: ignore[misc]  # 
 
     def update_weights_from_ipc(self, peft_config: object = None, base_sync_done: bool = False, use_shm: bool = False) -> None:
         assert peft_config is None, "LoRA adapters are not supported on the CPU"
-        if self.device is None:
-            self.device = torch.device(get_device_name())
         received: dict[str, torch.Tensor] = {}
 
         def keep(weights: list[tuple[str, torch.Tensor]], is_last: bool) -> None:
             # The bucket is used again for the next one.
             received.update((name, tensor.clone()) for name, tensor in weights)
 
-        receiver = BucketedWeightReceiver(zmq_handle=self._get_zmq_handle(), device=self.device, use_shm=use_shm)
+        receiver = BucketedWeightReceiver(zmq_handle=self._get_zmq_handle(), device=torch.device("cpu"), use_shm=use_shm)
         receiver.receive_weights(on_bucket_received=keep)
-        config = self.model_runner.model_config.hf_config
-        tied = bool(config.tie_word_embeddings or getattr(config.get_text_config(), "tie_word_embeddings", False))
-        self.model_runner.reload_weights(weights_iterator=iter(with_head(received, tied).items()))
+        checkpoint = CheckpointWeights.of(Path(self.model_runner.model_config.model))
+        self.model_runner.reload_weights(weights_iterator=iter(checkpoint.complete(received).items()))
