@@ -8,7 +8,7 @@ from tasks.family import Example
 from tasks.message import text_message
 from tasks.problem import TextTarget
 
-LETTERS = "ABCDEFGHJK"
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
