@@ -81,6 +81,8 @@ class Session:
             await self._learner.publish(checkpoint.progress.next_step)
             self._train_s = checkpoint.progress.train_s
             self._display.note(f"continues from {checkpoint.folder}")
+            for evaluation in self._records.folder.evaluations()[:1]:
+                self._display.evaluation(_accuracies(evaluation))
         sources = await self._sources(policy_key)
         done = checkpoint.progress if checkpoint else Progress(0, {}, 0.0)
         last = await self._train(sources, done)
@@ -163,7 +165,7 @@ class Session:
         check_ungraded(groups, self._settings.rewards.max_ungraded_share, f"the evaluation after step {step}")
         evaluation = Evaluation(step, stage, self._train_s if train_s is None else train_s, score_groups(groups))
         self._records.log_evaluation(evaluation, ks=(samples,))
-        self._display.evaluation({task: evaluation.accuracy(task) or 0.0 for task in evaluation.tasks})
+        self._display.evaluation(_accuracies(evaluation))
 
     async def _train_attempt(self, problem: Problem, position: int) -> GradedGroup:
         return await self._attempt(problem, self._settings.rollout.group_size, f"train/{position}", training=True)
@@ -193,6 +195,10 @@ class Session:
             self._records.write_rollouts(
                 finished, _recorded(step, self._settings.records.rollouts_per_task, self._settings.objective.advantage), self._renderer.text
             )
+
+
+def _accuracies(evaluation: Evaluation) -> dict[str, float]:
+    return {task: accuracy for task in evaluation.tasks if (accuracy := evaluation.accuracy(task)) is not None}
 
 
 def _pool(task: Task, size: int) -> list[Problem]:

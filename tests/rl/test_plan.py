@@ -120,7 +120,7 @@ def test_stages_count_rollouts_and_tokens() -> None:
 
 
 def test_the_supervised_control_has_no_stage_of_reinforcement_learning() -> None:
-    names = [stage.name for stage in plan(load(["config=reasoning_rl_sft_control"]), LAPTOP).stages]
+    names = [stage.name for stage in plan(load(["config=reasoning_rl_further_supervised"]), LAPTOP).stages]
     assert names == ["cold start", "evaluation before", "further supervised training", "evaluation after"]
 
 
