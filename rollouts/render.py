@@ -17,7 +17,9 @@ class Renderer:
     def __init__(self, path: Path | str) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(path)
         if self._tokenizer.chat_template is None:
-            raise ValueError(f"{path}: the checkpoint has no chat template; use an Instruct or Thinking checkpoint, or add chat_template.jinja")
+            raise ValueError(
+                f"{path}: the checkpoint has no chat template; use an Instruct or Thinking checkpoint, or add chat_template.jinja"
+            )
         vocabulary = self._tokenizer.get_vocab()
         self.banned_ids = tuple(sorted(vocabulary[token] for token in VISION_TOKENS if token in vocabulary))
         ends = {self._tokenizer.eos_token, "<|im_end|>", "<|endoftext|>"}
