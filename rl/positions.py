@@ -7,7 +7,11 @@ import numpy.typing as npt
 
 
 def rope_positions(
-    token_ids: Sequence[int], grids: Sequence[tuple[int, int, int]], image_token_id: int | None, merge_size: int, start: int = 0
+    token_ids: Sequence[int] | npt.NDArray[np.int64],
+    grids: Sequence[tuple[int, int, int]],
+    image_token_id: int | None,
+    merge_size: int,
+    start: int = 0,
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Positions [3, T] (time, height, width) and the position that the next token takes.
 

@@ -1,11 +1,21 @@
+# ruff: noqa: E402
 """What tests of several packages share."""
 
+import os
 from pathlib import Path
 
+# Before torch is loaded: several threads a process only wait for each other at these sizes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rl.config import TinyPolicySettings
 from rl.policy import build_tiny_policy
+
+# A busy machine is no failure: no law is timed.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

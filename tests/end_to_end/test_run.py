@@ -33,7 +33,9 @@ SMALL = (
 
 
 def command(folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "rl.run", *SMALL, f"runs={folder / 'runs'}", f"cache={folder / 'cache'}", *more]
+    given = {argument.split("=")[0] for argument in more}
+    small = [argument for argument in SMALL if argument.split("=")[0] not in given]
+    return [sys.executable, "-m", "rl.run", *small, f"runs={folder / 'runs'}", f"cache={folder / 'cache'}", *more]
 
 
 def finish(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
