@@ -30,7 +30,7 @@ F = TypeVar("F", bound=RewardFn)
 BUILT_IN: Mapping[str, str] = {
     name: f"rewards.verifiers.{name}"
     for name in ("boxes", "choice", "count", "exact", "format", "length", "math", "number", "puzzle", "text")
-}
+} | {"judge": "rewards.judge.reward"}
 """Rewards of this package by module; loaded when first asked for, so that importing the registry imports no sympy."""
 
 

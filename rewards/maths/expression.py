@@ -1,6 +1,6 @@
-"""Leaves: exact values with units, and symbolic expressions compared by exact arithmetic or at random points with 60 digits.
+"""Leaves: exact values with units, and symbolic expressions compared by exact arithmetic or at random points with 100 digits.
 
-LaTeX goes to sympy through math-verify's parser alone. Two expressions are equal when their values agree to 40 digits at every point tried
+LaTeX goes to sympy through math-verify's parser alone. Two expressions are equal when their values agree to 80 digits at every point tried
 (Schwartz-Zippel); rational numbers are compared exactly, so that no tail term or tiny number is lost.
 """
 
@@ -20,8 +20,9 @@ from rewards.maths.guards import is_tame
 from rewards.maths.numbers import PlainNumber, plain_number
 from rewards.maths.units import Unit, split_unit
 
-DIGITS = 60
-AGREEMENT = sympy.Float("1e-40", 50)
+DIGITS = 100
+WORKING_DIGITS = 200
+AGREEMENT = sympy.Float("1e-80", 50)
 POINTS = 6
 SIGNIFICANT = 6
 
@@ -71,6 +72,8 @@ def symbolic(text: str) -> sympy.Expr | None:
     if len(found) != 1 or not isinstance(found[0], sympy.Expr):
         return None
     expression: sympy.Expr = found[0]
+    if not expression.free_symbols and not expression.has(sympy.Function):
+        expression = expression.doit()
     imaginary = {symbol: sympy.I for symbol in expression.free_symbols if symbol.name == "i"}
     return expression.xreplace(imaginary) if imaginary else expression
 
@@ -100,8 +103,6 @@ def equal_symbolic(left: sympy.Expr, right: sympy.Expr, tolerance: float = 0.0) 
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
     if not symbols:
         return _equal_values(left, right, tolerance)
-    if (left.free_symbols == set()) != (right.free_symbols == set()) and sympy.simplify(left - right) != 0:
-        return False
     return _agree_at_points(left, right, symbols)
 
 
@@ -113,7 +114,7 @@ def _agree_at_points(left: sympy.Expr, right: sympy.Expr, symbols: list[sympy.Sy
     for trial in range(POINTS):
         signs = [1 if trial % 2 == 0 else draw.choice((-1, 1)) for _ in symbols]
         point = {
-            symbol: sign * sympy.Rational(draw.randrange(101, 997), draw.choice((211, 307, 401)))
+            symbol: sympy.Float(sign * sympy.Rational(draw.randrange(101, 997), draw.choice((211, 307, 401))), WORKING_DIGITS)
             for symbol, sign in zip(symbols, signs, strict=True)
         }
         mine, other = (side.xreplace(point).evalf(DIGITS) for side in (left, right))

@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"(?<![A-Za-z\d.\\^_{])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\
 _OPEN_CHOICE = re.compile(
     r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$|至少|至多|大约"
 )
+_CODE_BLOCK = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 
 
@@ -42,6 +43,7 @@ def final_expressions(text: str) -> list[str]:
         return [closing]
     if boxes or _REFUSAL.search(text):
         return []
+    text = _CODE_BLOCK.sub("", text)
     if not _is_prose(text):
         return [text.strip()] if text.strip() else []
     found = _stated(text) or _last_value(text)
@@ -54,6 +56,7 @@ def _is_prose(text: str) -> bool:
     plain = re.sub(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+", " ", text)
     words = [word for word in re.findall(r"[^\W\d_]+", plain) if len(word) > 2 or not word.isascii()]
     mixed = _FORMULA.search(text) and re.search(r"[A-Za-z]{3}|[^\W\da-zA-Z_]", re.sub(r"\b(?:and|or)\b", "", outside))
+    mixed = mixed or re.match(r"\D*[\u3400-\u9fff]\D*\d|.*[。，]\s*$", text)
     return len(words) > 2 or "\n" in text.strip() or bool(_PHRASE.search(text)) or bool(mixed)
 
 

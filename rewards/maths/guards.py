@@ -53,6 +53,13 @@ def _powers_are_small(text: str) -> bool:
             return False
         if symbolic is not None and exponent.count("^") > 1:
             return False
+        if match.start() and text[match.start() - 1] in ")}⦄]":
+            base = _group_before(text, match.start() - 1)
+            inner = MAX_FACTORIAL if "!" in base or r"\binom" in text[: match.start()] else 1
+            for power in re.findall(r"\^\s*\{?\s*(\d+)", base):
+                inner *= int(power)
+            if inner > 1 and symbolic is None and inner * _magnitude(exponent) > MAX_EXPONENT:
+                return False
     return True
 
 

@@ -110,7 +110,8 @@ def braced(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    """For equality of strings: no blanks, no braces around single characters."""
+    """For equality of strings: no blanks but between digits, no braces around single characters."""
+    text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text)
     return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+|\\cdot|\\text", "", text))
 
 

@@ -41,7 +41,7 @@ def is_set_like(node: Node) -> bool:
         return any(op != "=" for op in node.ops)
     if isinstance(node, Items):
         return node.kind == "tuple" and node.brackets in ("(]", "[)") and len(node.items) == 2
-    return isinstance(node, Combined) or (isinstance(node, Leaf) and _is_line(node.text))
+    return isinstance(node, Combined) or (isinstance(node, Leaf) and (_is_line(node.text) or node.text.strip() == r"\emptyset"))
 
 
 def equal_sets(mine: Pieces, other: Pieces) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import signal
 import time
 
 from rewards.outcome import Grade, Outcome
@@ -17,6 +18,9 @@ def misbehave(target: TextTarget, transcript: Transcript, *, scale: float = 1.0)
     if text == "hang":
         while True:
             pass
+    if text == "stop-timer":
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        time.sleep(60)
     if text == "sleep":
         time.sleep(60)
     if text == "c-hang":
@@ -37,6 +41,8 @@ def misbehave(target: TextTarget, transcript: Transcript, *, scale: float = 1.0)
         return Grade(float("nan"))
     if text == "number":
         return 1.0  # type: ignore[return-value]
+    if text == "verdict":
+        return Grade(1.0, "yes")  # type: ignore[arg-type]
     if text == "pid":
         return Grade(float(os.getpid()))
     return Grade(scale * float(text in target.answers), text in target.answers, text)
@@ -46,3 +52,13 @@ def misbehave(target: TextTarget, transcript: Transcript, *, scale: float = 1.0)
 async def slow_judge(target: TextTarget, transcript: Transcript) -> Grade:
     await asyncio.sleep(60 if transcript.final_text == "hang" else 0.01)
     return Grade(float(os.getpid()))
+
+
+@reward("image_width", target=TextTarget, images=True)
+def image_width(target: TextTarget, transcript: Transcript) -> Grade:
+    return Grade(float(transcript.prompt[0].images[0].width))
+
+
+@reward("image_width_blind", target=TextTarget)
+def image_width_blind(target: TextTarget, transcript: Transcript) -> Grade:
+    return Grade(float(transcript.prompt[0].images[0].width))

@@ -1,0 +1,170 @@
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pool_rewards  # noqa: F401
+import psutil
+import pytest
+from reward_calls import response
+
+from rewards.errors import RewardError
+from rewards.grading import grade_here
+from rewards.isolation import RewardPool
+from rewards.mixture import Component, RewardSpec
+from rewards.outcome import Grade, Outcome, Ungraded
+from tasks.problem import CountTarget, MathTarget, MissingTarget, TextTarget
+
+LIMIT_S = 0.5
+LONG = "+".join(rf"\frac{{\sin(x^{{{n}}}+\sqrt{{{n}+y}})}}{{1+\sqrt{{x+{n}}}}}" for n in range(2, 22))
+"""Parsing three of these takes longer than the limit."""
+TARGET = TextTarget(("ok",))
+RIGHT = Grade(1.0, True, "ok", {"misbehave": 1.0})
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[RewardPool]:
+    pool = RewardPool(workers=4, timeout_s=LIMIT_S, memory_mib=256)
+    yield pool
+    pool.close()
+
+
+def misbehave(pool: RewardPool, *texts: str) -> list[Outcome]:
+    return pool.grade_all([("misbehave", TARGET, response(text)) for text in texts])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("hang", "timeout"),
+        ("sleep", "timeout"),
+        ("c-hang", "timeout"),
+        ("stop-timer", "timeout"),
+        ("crash", "crash"),
+        ("leave", "crash"),
+        ("segfault", "crash"),
+        ("memory", "memory"),
+        ("raise", "exception"),
+        ("exit", "exception"),
+        ("nan", "not-finite"),
+        ("number", "bad-return"),
+        ("verdict", "bad-return"),
+    ],
+)
+def test_what_a_reward_does_wrong_is_a_reason_and_its_neighbours_keep_their_grades(pool: RewardPool, text: str, reason: str) -> None:
+    before, outcome, after = misbehave(pool, "ok", text, "ok")
+    assert isinstance(outcome, Ungraded)
+    assert outcome.reason == reason
+    assert before == after == RIGHT
+
+
+def test_a_batch_with_one_hanging_call_pays_all_the_others(pool: RewardPool) -> None:
+    gold, answer = (", ".join(f"{LONG}+{n}" for n in start) for start in ((1, 2, 3), (4, 5, 6)))
+    slow = ("math", MathTarget(gold), response(rf"\boxed{{{answer}}}"))
+    calls = [("math", MathTarget(str(n)), response(rf"\boxed{{{n}}}")) for n in range(20)]
+    outcomes = pool.grade_all([*calls[:10], slow, *calls[10:]])
+    assert outcomes.pop(10) == Ungraded("timeout", f"over {LIMIT_S} s")
+    assert all(isinstance(outcome, Grade) and outcome.verdict for outcome in outcomes)
+
+
+def test_waiting_in_the_queue_never_becomes_a_verdict(pool: RewardPool) -> None:
+    outcomes = misbehave(pool, *["sleep"] * 64, *["ok"] * 16)
+    assert [outcome.reason for outcome in outcomes[:64]] == ["timeout"] * 64  # type: ignore[union-attr]
+    assert outcomes[64:] == [RIGHT] * 16
+
+
+def test_the_pool_gives_the_same_grade_as_the_plain_call(pool: RewardPool) -> None:
+    spec = RewardSpec((Component("math"), Component("format", 0.1, gate="math"), Component("length", 0.5, {"limit": 30, "slope": 20})))
+    for text in (r"<think>a</think>\boxed{1/2}", r"\boxed{0.5}", r"<think>b</think>\boxed{2}", "<think>"):
+        call = (spec, MathTarget(r"\frac12"), response(text))
+        assert pool.grade_all([call]) == [grade_here(*call)]
+
+
+def test_a_mixture_of_reward_kinds_runs_where_each_belongs(pool: RewardPool) -> None:
+    import os
+
+    outcome = pool.grade_all([({"misbehave": 1.0, "slow_judge": 0.0}, TARGET, response("pid"))])[0]
+    assert isinstance(outcome, Grade)
+    assert outcome.parts["slow_judge"] == os.getpid() != outcome.parts["misbehave"]
+
+
+def test_an_asynchronous_reward_has_the_same_time_limit(pool: RewardPool) -> None:
+    outcome = pool.grade_all([("slow_judge", TARGET, response("hang"))])[0]
+    assert isinstance(outcome, Ungraded)
+    assert outcome.reason == "timeout"
+
+
+def test_a_missing_target_is_ungraded_without_a_worker(pool: RewardPool) -> None:
+    assert pool.grade_all([("misbehave", MissingTarget(), response("crash"))]) == [Ungraded("missing-target")]
+
+
+def test_a_wrong_target_fails_before_anything_runs(pool: RewardPool) -> None:
+    with pytest.raises(RewardError, match="grades TextTarget, but the problem's target is a CountTarget"):
+        misbehaving = [("misbehave", CountTarget(1), response("crash"))]
+        pool.grade_all(misbehaving)  # type: ignore[arg-type]
+
+
+def test_threads_and_event_loops_share_one_pool(pool: RewardPool) -> None:
+    found: list[list[Outcome]] = []
+    threads = [threading.Thread(target=lambda: found.append(misbehave(pool, "ok", "raise", "ok"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [[type(o) for o in outcomes] for outcomes in found] == [[Grade, Ungraded, Grade]] * 8
+
+
+async def test_many_calls_at_once_in_one_event_loop(pool: RewardPool) -> None:
+    outcomes = await asyncio.gather(*(pool.grade("misbehave", TARGET, response("ok")) for _ in range(100)))
+    assert outcomes == [RIGHT] * 100
+
+
+async def test_a_cancelled_call_frees_its_worker(pool: RewardPool) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pool.grade("misbehave", TARGET, response("sleep")), LIMIT_S / 3)
+    assert await pool.grade("misbehave", TARGET, response("ok")) == RIGHT
+
+
+def test_images_reach_only_the_rewards_that_ask_for_them(pool: RewardPool) -> None:
+    import PIL.Image
+
+    from rewards.transcript import Transcript
+    from tasks.message import ImagePart, Message, TextPart
+
+    image = ImagePart(PIL.Image.new("RGB", (8, 6)))
+    seen = Transcript((Message("user", (image, TextPart("?"))),), (Message("assistant", (TextPart("ok"),)),))
+    with_images, without = pool.grade_all([("image_width", TARGET, seen), ("image_width_blind", TARGET, seen)])
+    assert with_images == Grade(8.0, None, None, {"image_width": 8.0})
+    assert isinstance(without, Ungraded)
+    assert "images=True" in without.detail
+
+
+def test_dead_idle_workers_are_replaced(pool: RewardPool) -> None:
+    for outcome in misbehave(pool, "pid", "pid"):
+        psutil.Process(int(outcome.reward)).kill()  # type: ignore[union-attr]
+    time.sleep(0.3)
+    assert misbehave(pool, "ok", "ok") == [RIGHT, RIGHT]
+
+
+def test_closing_leaves_no_process() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    pool = RewardPool(workers=2, timeout_s=5.0, memory_mib=256)
+    assert misbehave(pool, "ok", "crash")[0] == RIGHT
+    waiting = threading.Thread(target=lambda: misbehave(pool, "sleep"))
+    waiting.start()
+    time.sleep(0.3)
+    pool.close()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
+    assert [process for process in left if "resource_tracker" not in " ".join(process.cmdline())] == []
+
+
+def test_many_failures_leave_as_many_processes_as_before(pool: RewardPool) -> None:
+    misbehave(pool, "ok", "ok")
+    before = len(psutil.Process().children(recursive=True))
+    texts = ["crash" if n % 40 == 0 else "hang" if n % 40 == 20 else "ok" for n in range(200)]
+    outcomes = misbehave(pool, *texts)
+    assert [isinstance(outcome, Grade) for outcome in outcomes] == [text == "ok" for text in texts]
+    misbehave(pool, "ok", "ok")
+    assert len(psutil.Process().children(recursive=True)) == before
