@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
+import stamina
 import torch
 from ray.exceptions import RayActorError
 
@@ -37,16 +38,22 @@ class Cluster:
         if os.environ.get("RAY_ADDRESS"):
             ray.init(namespace="posttrain", log_to_driver=True)
         else:
-            # Logical CPUs: what our actors ask for is threads they rarely use at the same time.
-            ray.init(
-                num_cpus=max(8, os.cpu_count() or 1),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_MIB << 20 if self._on_cpu else None,
-                log_to_driver=False,
-                logging_level="ERROR",
-                namespace="posttrain",
-            )
+            for attempt in stamina.retry_context(on=_started_too_slowly, attempts=3, timeout=None):
+                with attempt:
+                    self._start_here()
         return self
+
+    def _start_here(self) -> None:
+        ray.shutdown()
+        # Logical CPUs: what our actors ask for is threads they rarely use at the same time.
+        ray.init(
+            num_cpus=max(8, os.cpu_count() or 1),
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_MIB << 20 if self._on_cpu else None,
+            log_to_driver=False,
+            logging_level="ERROR",
+            namespace="posttrain",
+        )
 
     def __exit__(self, *_: object) -> None:
         for actor in self._actors:
@@ -58,10 +65,7 @@ class Cluster:
         places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
         rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
         grouped = group and number > 1
-        return [
-            self._actor({**place, **rendezvous} if grouped else {}, threads, preload)
-            for place in places
-        ]
+        return [self._actor({**place, **rendezvous} if grouped else {}, threads, preload) for place in places]
 
     def _actor(self, environment: Mapping[str, str], threads: int, preload: str) -> Any:
         variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "MALLOC_ARENA_MAX": "2", **environment}
@@ -75,6 +79,11 @@ class Cluster:
         for actor in actors:
             ray.kill(actor)
             self._actors.remove(actor)
+
+
+def _started_too_slowly(error: Exception) -> bool:
+    """Ray gives its node 30 seconds, whatever else the machine has to do."""
+    return "timed out during startup" in str(error)
 
 
 class _Host:

@@ -1,4 +1,3 @@
-# ruff: noqa: E402
 """What tests of several packages share."""
 
 import os
