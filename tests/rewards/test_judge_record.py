@@ -1,0 +1,206 @@
+"""Recorded judgements: the same grades again, without a server, from several processes and after a kill."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import PIL.Image
+import pytest
+from judge_server import Scripted, judge_settings, serving
+
+from rewards.errors import RewardError
+from rewards.judge.budget import Budget
+from rewards.judge.client import JudgeClient
+from rewards.judge.judging import Judge
+from rewards.judge.record import JudgeRecord
+from rewards.judge.reply import Reply
+from rewards.judge.request import key_of
+from rewards.judge.settings import JudgeSettings
+from rewards.outcome import Grade, Outcome, Ungraded
+from rewards.transcript import Transcript
+from tasks.message import ImagePart, Message, TextPart, text_message
+from tasks.problem import TextTarget
+
+TARGET = TextTarget(("Rayleigh scattering",))
+ANSWERS = tuple(f"answer {number}" for number in range(8))
+REPLIES = ('{"score": 7}', "Score: 3", "I cannot grade this.", '{"score": true}', "Score: 3.3", "", '{"score": 11}', "Score: 10")
+
+
+def transcript(answer: str, colour: tuple[int, int, int] = (1, 2, 3)) -> Transcript:
+    picture = ImagePart(PIL.Image.new("RGB", (4, 4), colour))
+    return Transcript((Message("user", (picture, TextPart("Why is the sky blue?"))),), (text_message("assistant", answer),))
+
+
+def by_answer(number: int, body: dict) -> Scripted:
+    text = body["messages"][1]["content"][1]["text"]
+    return Scripted(next(reply for answer, reply in zip(ANSWERS, REPLIES, strict=True) if f"\n{answer}\n" in text))
+
+
+async def outcomes(settings: JudgeSettings, answers: tuple[str, ...] = ANSWERS) -> list[Outcome]:
+    ask = JudgeClient(settings.base_url, settings.limits, Budget(0, 0)).ask if settings.asks else None
+    judge = Judge(settings, ask)
+    try:
+        return await asyncio.gather(*(judge.grade(TARGET, transcript(answer)) for answer in answers))
+    finally:
+        judge.close()
+
+
+@pytest.fixture
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, forbidden, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+
+
+async def recorded(path: Path, answers: tuple[str, ...] = ANSWERS) -> list[Outcome]:
+    async with serving(by_answer) as server:
+        return await outcomes(judge_settings(server.url, mode="record", record=str(path)), answers)
+
+
+@pytest.mark.parametrize("mode", ["replay", "replay_strict"])
+async def test_a_replay_gives_the_same_outcomes_and_opens_no_socket(tmp_path: Path, request: pytest.FixtureRequest, mode: str) -> None:
+    first = await recorded(tmp_path / "judge.sqlite")
+    request.getfixturevalue("no_sockets")
+    again = await outcomes(judge_settings("", mode=mode, record=str(tmp_path / "judge.sqlite")))
+    assert repr(again) == repr(first)
+    assert [type(outcome) for outcome in first] == [Grade, Grade, Ungraded, Ungraded, Grade, Ungraded, Ungraded, Grade]
+
+
+async def test_what_stands_in_the_record_is_not_asked_again(tmp_path: Path) -> None:
+    async with serving(by_answer) as server:
+        settings = judge_settings(server.url, mode="record", record=str(tmp_path / "judge.sqlite"))
+        first = await outcomes(settings, ANSWERS[:5])
+        again = await outcomes(settings)
+    assert len(server.bodies) == len(ANSWERS)
+    assert again[:5] == first
+
+
+async def test_a_failure_is_not_an_answer_and_is_asked_again(tmp_path: Path) -> None:
+    async with serving(lambda number, body: Scripted(body="garbage") if number == 0 else Scripted()) as server:
+        settings = judge_settings(server.url, mode="record", record=str(tmp_path / "judge.sqlite"))
+        first = (await outcomes(settings, ("blue",)))[0]
+        again = (await outcomes(settings, ("blue",)))[0]
+    assert (type(first), type(again)) == (Ungraded, Grade)
+
+
+async def test_a_miss_is_named_and_only_a_strict_replay_ends_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "judge.sqlite"
+    await recorded(path, ANSWERS[:1])
+    for mode, last in (("replay", Grade), ("replay_strict", Ungraded)):
+        judge = Judge(judge_settings("", mode=mode, record=str(path)), None)
+        missed = await judge.grade(TARGET, transcript(ANSWERS[1]))
+        key = key_of(judge.request(TARGET, transcript(ANSWERS[1])).canonical())
+        assert isinstance(missed, Ungraded)
+        assert missed.reason == "judge-miss"
+        assert key in missed.detail
+        after = await judge.grade(TARGET, transcript(ANSWERS[0]))
+        assert type(after) is last
+        assert isinstance(after, Grade) or key in after.detail
+
+
+def test_the_key_knows_all_that_changes_the_answer_and_no_pixel_data() -> None:
+    def key(answer: str = "a", colour: tuple[int, int, int] = (1, 2, 3), sample: int = 0, **settings: str) -> str:
+        judge = Judge(judge_settings("http://localhost:1/v1", **settings), _never)
+        canonical = judge.request(TARGET, transcript(answer, colour), sample).canonical()
+        assert "base64" not in canonical
+        return key_of(canonical)
+
+    others = [key("b"), key(colour=(1, 2, 4)), key(sample=1), key(model="judge-2"), key(template="reference_yes_no"), key(structured=False)]
+    assert len({key(), *others}) == 7
+    assert key() == key()
+    assert key() == "68ed78eb7e70534156227bd11caeae6220655d9012cbc854f9b3e3addc710624"
+
+
+async def test_the_first_answer_to_a_request_stands(tmp_path: Path) -> None:
+    with JudgeRecord(tmp_path / "judge.sqlite") as one, JudgeRecord(tmp_path / "judge.sqlite") as two:
+        assert one.keep("{}", Reply("first")) == Reply("first")
+        assert two.keep("{}", Reply("second")) == Reply("first")
+
+
+async def test_an_exported_record_is_imported_whole(tmp_path: Path) -> None:
+    first = await recorded(tmp_path / "judge.sqlite")
+    with JudgeRecord(tmp_path / "judge.sqlite", read_only=True) as record, JudgeRecord(tmp_path / "copy.sqlite") as copy:
+        lines = list(record.export_lines())
+        assert copy.import_lines(iter(lines), "judge.jsonl") == len(ANSWERS)
+        assert copy.import_lines(iter(lines), "judge.jsonl") == 0
+        assert list(copy.export_lines()) == lines
+    assert await outcomes(judge_settings("", mode="replay_strict", record=str(tmp_path / "copy.sqlite"))) == first
+
+
+@pytest.mark.parametrize("change", ["nonsense", "{}", "request", "reply"])
+async def test_a_line_that_was_changed_is_refused_and_nothing_is_imported(tmp_path: Path, change: str) -> None:
+    await recorded(tmp_path / "judge.sqlite", ANSWERS[:2])
+    with JudgeRecord(tmp_path / "judge.sqlite") as record:
+        lines = list(record.export_lines())
+    entry = json.loads(lines[1])
+    if change in entry:
+        entry[change] = {**entry[change], "model": "another"} if change == "request" else {"content": 5}
+    lines[1] = change if change not in entry else json.dumps(entry)
+    with JudgeRecord(tmp_path / "copy.sqlite") as copy:
+        with pytest.raises(RewardError, match=r"judge\.jsonl, line 2"):
+            copy.import_lines(iter(lines), "judge.jsonl")
+        assert len(copy) == 0
+
+
+@pytest.mark.parametrize("content", [None, b"not a database at all" * 100])
+def test_a_record_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "judge.sqlite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RewardError, match=r"judge\.sqlite"):
+        JudgeRecord(path, read_only=True)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from rewards.judge.record import JudgeRecord
+from rewards.judge.reply import Reply
+path, name, count = sys.argv[1:]
+record = JudgeRecord(Path(path))
+for number in range(int(count)):
+    record.keep(f'{{"of":"{name}","number":{number}}}', Reply(f"{name} {number}"))
+    print(number, flush=True)
+"""
+
+
+def writer(path: Path, name: str, count: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", WRITER, str(path), name, str(count)], stdout=subprocess.PIPE, text=True)
+
+
+def test_several_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "judge.sqlite"
+    writers = [writer(path, name, 40) for name in "abcd"]
+    for process in writers:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in writers] == [0, 0, 0, 0]
+    with JudgeRecord(path, read_only=True) as record:
+        assert len(record) == 160
+
+
+def test_a_writer_killed_in_the_middle_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    path = tmp_path / "judge.sqlite"
+    process = writer(path, "a", 1_000_000)
+    assert process.stdout is not None
+    for _ in range(20):
+        process.stdout.readline()
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    said = 20 + len([line for line in process.stdout.read().splitlines() if line])
+    process.wait()
+    with JudgeRecord(path) as record:
+        assert len(record) >= said
+        assert record.find(key_of('{"of":"a","number":0}')) == Reply("a 0")
+
+
+async def _never(request: object) -> Ungraded:
+    raise AssertionError("nothing may be asked")
