@@ -99,9 +99,9 @@ def test_a_missing_target_is_ungraded_without_a_worker(pool: RewardPool) -> None
 
 
 def test_a_wrong_target_fails_before_anything_runs(pool: RewardPool) -> None:
+    call = ("misbehave", CountTarget(1), response("crash"))
     with pytest.raises(RewardError, match="grades TextTarget, but the problem's target is a CountTarget"):
-        misbehaving = [("misbehave", CountTarget(1), response("crash"))]
-        pool.grade_all(misbehaving)  # type: ignore[arg-type]
+        pool.grade_all([call])
 
 
 def test_threads_and_event_loops_share_one_pool(pool: RewardPool) -> None:
