@@ -27,10 +27,12 @@ class HuggingFace:
             for name, tensor in self._first.items()
         }
         if self.model.get_output_embeddings().weight is self.model.get_input_embeddings().weight:
-            (embedding,) = (name for name in weights if name.endswith("embed_tokens.weight"))
-            weights["lm_head.weight"] = weights[embedding]
-        self.model.load_state_dict(weights)
+            del weights["lm_head.weight"]  # As in checkpoints: a tied head has no weights of its own.
+        self.take(weights)
         return weights
+
+    def take(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.model.load_state_dict(weights, strict=False)
 
     def prompt(self, text: str, images: Sequence[PIL.Image.Image]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Compact and expanded ids of `text`, which has a placeholder for each image."""

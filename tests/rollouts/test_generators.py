@@ -179,9 +179,9 @@ async def test_sequences_in_flight_go_on_with_published_weights(published: Engin
         for continuation in generated.continuations:
             assert continuation.policy_version == 0
             given = torch.tensor(continuation.logprobs)
-            reference.model.load_state_dict(old_weights)
+            reference.take(old_weights)
             old = (given - reference.sampled_logprobs(generated.prompt_ids, continuation.token_ids, asked.images)).abs() < 1e-4
-            reference.model.load_state_dict(new_weights)
+            reference.take(new_weights)
             new = (given - reference.sampled_logprobs(generated.prompt_ids, continuation.token_ids, asked.images)).abs() < 1e-4
             switch = int(old.sum())
             assert 4 <= switch <= 8, kind
