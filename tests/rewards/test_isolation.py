@@ -154,7 +154,7 @@ def test_closing_leaves_no_process() -> None:
     waiting.start()
     time.sleep(0.3)
     pool.close()
-    waiting.join(5)
+    waiting.join(30)
     assert not waiting.is_alive()
     left = [process for process in psutil.Process().children(recursive=True) if process not in before]
     assert [process for process in left if "resource_tracker" not in " ".join(process.cmdline())] == []
