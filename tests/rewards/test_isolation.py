@@ -160,11 +160,11 @@ def test_closing_leaves_no_process() -> None:
     assert [process for process in left if "resource_tracker" not in " ".join(process.cmdline())] == []
 
 
-def test_many_failures_leave_as_many_processes_as_before(pool: RewardPool) -> None:
+def test_many_failures_leave_no_more_processes_than_before(pool: RewardPool) -> None:
     misbehave(pool, "ok", "ok")
     before = len(psutil.Process().children(recursive=True))
     texts = ["crash" if n % 40 == 0 else "hang" if n % 40 == 20 else "ok" for n in range(200)]
     outcomes = misbehave(pool, *texts)
     assert [isinstance(outcome, Grade) for outcome in outcomes] == [text == "ok" for text in texts]
     misbehave(pool, "ok", "ok")
-    assert len(psutil.Process().children(recursive=True)) == before
+    assert len(psutil.Process().children(recursive=True)) <= before
