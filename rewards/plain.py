@@ -5,6 +5,9 @@ import unicodedata
 
 from rewards.answer import tagged
 
+MAX_CHARS = 20_000
+"""Only the end of a longer answer is read: no answer of these kinds is as long."""
+
 _BOX = re.compile(r"\\boxed\s*\{")
 _PHRASE = re.compile(
     r"(?:(?:final\s+)?answer\s*(?:is|are|:|：|=)|(?:the\s+)?(?:correct\s+)?(?:option|choice)\s+is|(?:最终)?答案(?:是|为|：|:)|(?:应?选择?|故选|答[:：]))\s*[:：]?\s*",
@@ -31,6 +34,7 @@ def stated_answer(text: str) -> str | None:
 
     None when it gives several: tags or boxes with different contents.
     """
+    text = text[-MAX_CHARS:]
     tags = tagged(text)
     if tags:
         return stated_answer(tags[0]) if len(tags) == 1 and tags[0] else None

@@ -4,7 +4,7 @@ import re
 
 from rewards.answer import final_answer
 from rewards.outcome import Grade
-from rewards.plain import boxes_in, has_closing_phrase, normal_text, stated_answer
+from rewards.plain import MAX_CHARS, boxes_in, has_closing_phrase, normal_text, stated_answer
 from rewards.registry import reward
 from rewards.transcript import Transcript
 from tasks.problem import ChoiceTarget
@@ -29,6 +29,7 @@ def grade_choice(target: ChoiceTarget, transcript: Transcript) -> Grade:
 
 
 def chosen_letters(text: str, choices: tuple[str, ...]) -> frozenset[str] | None:
+    text = text[-MAX_CHARS:]
     if not text or _WITHDRAWN.search(text):
         return None
     readings = {reading for box in boxes_in(text) if (reading := _reading(box, choices))}
