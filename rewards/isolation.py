@@ -35,7 +35,8 @@ Outcomes: TypeAlias = tuple[Outcome, ...]
 
 BATCH = 16
 """Calls a task at the most. Built-in rewards only: a user's code might stop the timer, so each call of it is a task with pebble's limit."""
-BACKSTOP_S = 0.5
+BACKSTOP_S = 0.9
+"""Beyond the worker's timer. Reached by code that stops it, and on a machine so busy that the worker had no turn: tried once more."""
 IMPORT_S = 30.0
 ATTEMPTS = 3
 
@@ -57,6 +58,7 @@ class RewardPool:
         self._lock = threading.Lock()
         self._closed = False
         self._pool: ProcessPool | None = None
+        self._in_flight: set[ProcessFuture[tuple[Outcomes, ...]]] = set()
         self._loaded = plugin_origins()
         self._server = WorkerServer()
 
@@ -75,6 +77,9 @@ class RewardPool:
                 pool.stop()
                 pool.join()
             self._server.close()
+            for future in tuple(self._in_flight):
+                if not future.done():
+                    future.set_exception(BrokenProcessPool("the pool is closed"))
 
     async def grade(self, reward: str | Mapping[str, float] | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
         return (await self.grade_many([(reward, target, transcript)]))[0]
@@ -118,6 +123,8 @@ class RewardPool:
                 return await self._run(batch, attempt + 1)
             return [_all(call, Ungraded("closed" if self._closed else "crash", str(error))) for call in batch]
         except (ProcessExpired, TimeoutError) as error:
+            if len(batch) == 1 and isinstance(error, TimeoutError) and attempt == 1:
+                return await self._run(batch, attempt + 1)
             if len(batch) == 1:
                 return [_all(batch[0], self._death(error))]
             return [outcome for part in await asyncio.gather(*(self._run([call]) for call in batch)) for outcome in part]
@@ -136,7 +143,10 @@ class RewardPool:
                 self._pool = ProcessPool(
                     self._workers, initializer=start_worker, initargs=(self._memory_mib, self._loaded), context=self._server.context
                 )
-            return self._pool.schedule(run_batch, args=(tuple(batch), self._timeout_s), timeout=limit)
+            future = self._pool.schedule(run_batch, args=(tuple(batch), self._timeout_s), timeout=limit)
+        self._in_flight.add(future)
+        future.add_done_callback(self._in_flight.discard)
+        return future
 
     def _death(self, error: ProcessExpired | TimeoutError) -> Ungraded:
         if isinstance(error, TimeoutError) or error.exitcode == -signal.SIGALRM:
