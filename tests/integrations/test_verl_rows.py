@@ -102,7 +102,13 @@ def test_every_outcome_has_the_same_keys() -> None:
 
 
 async def test_a_row_is_graded_by_our_registry() -> None:
-    info = {"target": target_json(TextTarget(("BCAD",))), "reward": reward_json("text"), "prompt": '[["user", "Order"]]', "complete": True}
+    info = {
+        "id": "order/1",
+        "target": target_json(TextTarget(("BCAD",))),
+        "reward": reward_json("text"),
+        "prompt": '[["user", "Order"]]',
+        "complete": True,
+    }
     right = await compute_score("order", "<think>\nB\n</think>\n\n\\boxed{BCAD}", "", info)
     wrong = await compute_score("order", "<think>\nB\n</think>\n\n\\boxed{ABCD}", "", info)
     assert (right["score"], right["ungraded"]) == (1.0, 0.0)

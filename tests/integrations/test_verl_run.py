@@ -1,6 +1,7 @@
 """Two steps of verl's own trainer on the CPU, from our settings. Not in the default suite: `pytest -m verl_run`."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,16 @@ from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 RUN = "import sys; from rl.configure import load; from rl.integrations.verl.launch import run; run(load(sys.argv[1:]))"
 STEPS, GROUPS, GROUP_SIZE = 2, 4, 4
+# Even an untrained policy earns some of it, and not every answer the same.
+PLUGIN = """
+from rewards.outcome import Grade
+from rewards.registry import reward
+
+
+@reward("ascii_share", target="any")
+def ascii_share(target, transcript):
+    return Grade(sum(map(str.isascii, transcript.final_text)) / (len(transcript.final_text) + 1))
+"""
 
 
 @pytest.fixture
@@ -41,7 +52,10 @@ def text_policy(tiny_policy: Path, tmp_path: Path) -> Path:
 @pytest.mark.verl_run
 @pytest.mark.skipif(torch.cuda.is_available(), reason="runs verl without a GPU")
 def test_verl_trains_two_sapo_steps_with_our_rewards(text_policy: Path, tmp_path: Path) -> None:
+    (tmp_path / "plugin.py").write_text(PLUGIN)
     arguments = [
+        f"rewards.plugins=[{tmp_path}/plugin.py]",
+        "tasks.algebra.reward=ascii_share",
         "backend=verl",
         "name=two_steps",
         f"runs={tmp_path}",
@@ -67,5 +81,9 @@ def test_verl_trains_two_sapo_steps_with_our_rewards(text_policy: Path, tmp_path
     for step in range(1, STEPS + 1):
         rollouts = [json.loads(line) for line in (run / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
         assert len(rollouts) == GROUPS * GROUP_SIZE
-        assert all(rollout["ungraded"] == 0.0 for rollout in rollouts)
+        assert len({rollout["score"] for rollout in rollouts}) > 1
+    norms = [float(norm) for norm in re.findall(r"actor/grad_norm:(?:np\.float64\()?([0-9.e-]+)", done.stdout)]
+    assert len(norms) == STEPS
+    assert min(norms) > 0
+    assert re.search(r"val-aux/algebra/ungraded/mean@1:(?:np\.float64\()?0\.0\b", done.stdout)
     assert (run / "checkpoints" / f"global_step_{STEPS}").is_dir()

@@ -18,8 +18,8 @@ def refusals(settings: RunSettings, *, on_cpu: bool) -> tuple[str, ...]:
 def notes(settings: RunSettings) -> tuple[str, ...]:
     """What runs otherwise than in our own loop without changing what is optimised."""
     said = [
-        f"rewards.max_ungraded_share={settings.rewards.max_ungraded_share:g} stops nothing: watch `ungraded` in the metrics and in "
-        "the dumped rollouts; an ungraded rollout has reward 0",
+        f"rewards.max_ungraded_share={settings.rewards.max_ungraded_share:g} stops nothing: an ungraded rollout has reward 0, is "
+        "logged, and counts in val-aux/*/ungraded",
         f"evaluation uses samples={settings.evaluation.samples} throughout; verl has one number, final_samples is not used",
         f"rollout.replicas: verl starts one engine for every {settings.verl.tensor_parallel} accelerator(s)",
         "records: verl's own files (rollouts as JSONL, TensorBoard); there is no report.html",

@@ -6,16 +6,18 @@ Zero is what a wrong answer gets, so that no answer gains by breaking its grader
 
 import atexit
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 from rewards.isolation import RewardPool
-from rewards.outcome import Grade, Outcome
+from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.transcript import Transcript
 from rl.integrations.verl.problem_json import read_prompt, read_reward, read_target
 from tasks.message import text_message
 
+logger = logging.getLogger(__name__)
 UNGRADED_REWARD = 0.0
 Score: TypeAlias = dict[str, float | str]
 
@@ -35,7 +37,10 @@ async def compute_score(
     pool = _pool(tuple(plugins), workers, timeout_s, memory_mib)
     response = (text_message("assistant", solution_str),)
     transcript = Transcript(read_prompt(str(extra_info["prompt"])), response, complete=bool(extra_info.get("complete", True)))
-    return score_of(await pool.grade(read_reward(str(extra_info["reward"])), read_target(str(extra_info["target"])), transcript))
+    outcome = await pool.grade(read_reward(str(extra_info["reward"])), read_target(str(extra_info["target"])), transcript)
+    if isinstance(outcome, Ungraded):
+        logger.warning("ungraded: %s, problem %s: %s %s", data_source, extra_info["id"], outcome.reason, outcome.detail)
+    return score_of(outcome)
 
 
 def score_of(outcome: Outcome) -> Score:
