@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rl.report_result import TaskResult, run_result
-from rl.run_folder import RunFolder
+from rl.records.run_folder import RunFolder
+from rl.report.result import TaskResult, run_result
 
 
 def row(result: TaskResult) -> str:

@@ -12,7 +12,7 @@ from sapo_workload import GROUP_SIZE, LEARNING_RATE, PROMPTS, UPDATES, Question,
 
 if TYPE_CHECKING:
     from rl.graded import GradedGroup
-    from rl.learner import Learner
+    from rl.training.learner import Learner
     from rollouts.generator import Generator
     from rollouts.render import Renderer
     from rollouts.rollout import RolloutGroup
@@ -49,7 +49,7 @@ async def _serve_actors(workload: Workload, line: Connection) -> None:
     path, threads = workload.policy, workload.threads
     with Cluster(on_cpu=True) as cluster:
         generator = RayGenerator(cluster.actors(workload.replicas, preload="rollouts.vllm_engine"))
-        ranks = RayObject(cluster.actors(1, threads=threads, preload="rl.learner"))
+        ranks = RayObject(cluster.actors(1, threads=threads, preload="rl.training.learner"))
         await asyncio.gather(generator.start(lambda: build_generator(path)), ranks.start(lambda: build_learner(workload)))
         learner = RayLearner(ranks, generator)
         version = 0
@@ -71,10 +71,10 @@ def build_generator(policy: Path) -> "Generator":
 
 
 def build_learner(workload: Workload) -> "Learner":
-    from rl.config import LearnerSettings, ObjectiveSettings, OptimizerSettings
-    from rl.learner import Learner
-    from rl.model import SoftmaxSettings
-    from rl.objectives import make_objective
+    from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings
+    from rl.objectives.objective import make_objective
+    from rl.training.learner import Learner
+    from rl.training.model import SoftmaxSettings
     from rollouts.render import Renderer
 
     optimizer = OptimizerSettings(lr=LEARNING_RATE, warmup_steps=0)

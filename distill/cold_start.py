@@ -13,9 +13,9 @@ import numpy as np
 from distill.supervised import Demonstration, SupervisedReport, SupervisedTrainer
 from rl.assembly import uses_bfloat16
 from rl.cluster import RayObject
-from rl.config import ColdStartSettings, RunSettings
-from rl.model import TreeEncoder
-from rl.tree import Stretch, Tree
+from rl.config.settings import ColdStartSettings, RunSettings
+from rl.training.model import TreeEncoder
+from rl.training.tree import Stretch, Tree
 from rollouts.render import Renderer
 from tasks.message import Message
 

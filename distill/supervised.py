@@ -13,11 +13,11 @@ from typing import Literal
 
 import torch
 
-from rl.batch import packed_passes
-from rl.config import ColdStartSettings
-from rl.model import SoftmaxSettings
-from rl.optimization import Optimization
-from rl.tree import Tree
+from rl.config.settings import ColdStartSettings
+from rl.training.batch import packed_passes
+from rl.training.model import SoftmaxSettings
+from rl.training.optimization import Optimization
+from rl.training.tree import Tree
 
 LossWeighting = Literal["token", "sample", "sqrt"]
 _EXPONENT: dict[LossWeighting, float] = {"token": 0.0, "sqrt": 0.5, "sample": 1.0}

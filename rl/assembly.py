@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from rl.config import RunSettings
-from rl.frozen import FrozenPolicy
-from rl.learner import Learner
-from rl.model import SoftmaxSettings
-from rl.objectives import make_objective
+from rl.config.settings import RunSettings
+from rl.objectives.objective import make_objective
+from rl.training.frozen import FrozenPolicy
+from rl.training.learner import Learner
+from rl.training.model import SoftmaxSettings
 from rollouts.generator import Generator, Sampling
 from rollouts.render import Renderer
 

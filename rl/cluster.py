@@ -18,10 +18,10 @@ import stamina
 import torch
 from ray.exceptions import RayActorError
 
-from rl.batch import FloatsM, SapoBatch
-from rl.frozen import FrozenPolicy
-from rl.learner import UpdateReport
-from rl.tree import Tree
+from rl.training.batch import FloatsM, SapoBatch
+from rl.training.frozen import FrozenPolicy
+from rl.training.learner import UpdateReport
+from rl.training.tree import Tree
 from rollouts.generator import Generated, Generator, Request
 
 OBJECT_STORE_MIB = 256

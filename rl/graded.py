@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rewards.outcome import Grade, Outcome
-from rl.advantages import rewards_differ
+from rl.objectives.advantages import rewards_differ
 from rollouts.rollout import Rollout
 from tasks.problem import Problem
 

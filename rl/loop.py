@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rl.batch import SapoBatch
-from rl.learner import UpdateReport
 from rl.signal import SapoSignal
 from rl.stream import Batch, GroupStream
+from rl.training.batch import SapoBatch
+from rl.training.learner import UpdateReport
 
 
 class TrainedPolicy(Protocol):

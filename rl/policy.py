@@ -19,7 +19,7 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
-from rl.config import TinyPolicySettings
+from rl.config.settings import TinyPolicySettings
 
 # The tokens that Qwen3-VL's template uses, in its order.
 SPECIAL_TOKENS = (

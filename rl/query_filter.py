@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rl.config import QueryFilterSettings
+from rl.config.settings import QueryFilterSettings
 from rl.evaluate import Attempt, attempt_all, check_ungraded
 from rl.graded import GradedGroup
 from tasks.problem import Problem

@@ -16,14 +16,14 @@ from rewards.plugins import load_plugin
 from rl.assembly import build_generator, build_learner, build_reference
 from rl.checkpoint import Checkpoint, newest_checkpoint
 from rl.cluster import Cluster, RayFrozenModel, RayGenerator, RayLearner, RayObject
-from rl.config import RunSettings
+from rl.config.settings import RunSettings
 from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.policy import build_tiny_policy, policy_key, read_weights, resolve_policy
-from rl.progress import Progress
-from rl.records import Records
-from rl.report import write_report
-from rl.run_folder import RunFolder
+from rl.records.progress import Progress
+from rl.records.run_folder import RunFolder
+from rl.records.run_records import Records
+from rl.report.page import write_report
 from rl.session import Session
 from rl.signal import SapoSignal
 from rollouts.render import Renderer
@@ -53,7 +53,8 @@ class Recipe:
             last_step = self._checkpoint.progress.next_step if self._checkpoint else 0
             engine = "rollouts.vllm_preload" if settings.rollout.engine == "vllm" else "rollouts.torch_engine"
             generator = RayGenerator(cluster.actors(settings.rollout.replicas, preload=engine))
-            trainer = RayObject(cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.learner", group=True))
+            ranks = cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.training.learner", group=True)
+            trainer = RayObject(ranks)
             with Records(self._folder, settings.records.trackers, last_step) as records:
                 start = await self._cold_start(trainer, records, display)
                 await self._learn(start, generator, trainer, cluster, records, display, interruption)
@@ -89,7 +90,7 @@ class Recipe:
             starting.append(trainer.start(build_learner(settings, policy, renderer)))
         reference = None
         if settings.objective.reference.coefficient > 0:
-            reference = RayFrozenModel(cluster.actors(1, preload="rl.frozen")[0])
+            reference = RayFrozenModel(cluster.actors(1, preload="rl.training.frozen")[0])
             starting.append(reference.start(build_reference(settings, start, renderer)))
         display.stage("starting the engines", len(starting))
         await asyncio.gather(*starting)

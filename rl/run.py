@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from rewards.errors import RewardError
-from rl.config import RunSettings
-from rl.config_error import ConfigError
-from rl.configure import load
-from rl.plan import plan
-from rl.plan_display import print_plan
-from rl.run_folder import RunFolder, RunFolderError
-from rl.usage import print_usage
+from rl.config.configure import load
+from rl.config.error import ConfigError
+from rl.config.plan import plan
+from rl.config.plan_display import print_plan
+from rl.config.settings import RunSettings
+from rl.config.usage import print_usage
+from rl.records.run_folder import RunFolder, RunFolderError
 from tasks.errors import TaskError
 
 MISTAKES = (ConfigError, RunFolderError, TaskError, RewardError)

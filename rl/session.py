@@ -5,20 +5,20 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from rewards.outcome import Grade
-from rl.advantages import AdvantageKind, group_advantages
 from rl.checkpoint import Checkpoint, Progress, write_checkpoint
-from rl.config import RunSettings
+from rl.config.settings import RunSettings
 from rl.evaluate import attempt_all, check_ungraded
-from rl.evaluation_record import Evaluation, Stage, score_groups
 from rl.graded import GradedGroup
 from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.loop import StepDone, TrainedPolicy, train
+from rl.objectives.advantages import AdvantageKind, group_advantages
 from rl.query_filter import kept_problems, pass_rates, table_key
-from rl.records import Records
-from rl.rollout_records import RecordedRollout
+from rl.records.evaluation_record import Evaluation, Stage, score_groups
+from rl.records.rollout_records import RecordedRollout
+from rl.records.run_records import Records
+from rl.records.stats import StepGroups, StepTimes, learner_stats, step_stats
 from rl.signal import SapoSignal
-from rl.stats import StepGroups, StepTimes, learner_stats, step_stats
 from rl.stream import GroupStream
 from rollouts.generator import Generator, Sampling
 from rollouts.group import run_group
@@ -30,7 +30,7 @@ from tasks.source import PoolSource, Source
 
 
 class Display(Protocol):
-    """What the person at the terminal is shown; see `rl.progress`."""
+    """What the person at the terminal is shown; see `rl.records.progress`."""
 
     def stage(self, name: str, total: int) -> None: ...
 

@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 
 from rewards.outcome import Grade
-from rl.advantages import AdvantageKind, group_advantages
-from rl.batch import FloatsM, PolicyBranch, PolicyTree, SapoBatch
 from rl.graded import GradedGroup
-from rl.tree import Stretch, Tree
+from rl.objectives.advantages import AdvantageKind, group_advantages
+from rl.training.batch import FloatsM, PolicyBranch, PolicyTree, SapoBatch
+from rl.training.tree import Stretch, Tree
 from rollouts.rollout import Rollout, Sampled, Segment
 
 

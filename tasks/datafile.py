@@ -26,7 +26,7 @@ ALIASES = {"messages": "prompt"}
 
 
 class DataSettings(Protocol):
-    """What a task's settings say about its data; `rl.config.TaskSettings` is one."""
+    """What a task's settings say about its data; `rl.config.settings.TaskSettings` is one."""
 
     @property
     def data(self) -> str | None: ...

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from tiny_checkpoints import forest
 
-from rl.batch import PolicyBranch, PolicyTree, SapoBatch
-from rl.config import LearnerSettings, ObjectiveSettings, OptimizerSettings
-from rl.learner import Learner
-from rl.model import SoftmaxSettings
-from rl.objectives import make_objective
-from rl.tree import Tree
+from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings
+from rl.objectives.objective import make_objective
+from rl.training.batch import PolicyBranch, PolicyTree, SapoBatch
+from rl.training.learner import Learner
+from rl.training.model import SoftmaxSettings
+from rl.training.tree import Tree
 
 CONSTANT_LENGTH = 16
 OPTIMIZER = OptimizerSettings(lr=1e-3, warmup_steps=0, max_grad_norm=100.0)

@@ -23,7 +23,7 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-from rl.tree import Stretch, Tree
+from rl.training.tree import Stretch, Tree
 
 VOCABULARY = 120
 VISION_START, VISION_END, IMAGE, VIDEO = 110, 111, 112, 113

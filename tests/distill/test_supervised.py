@@ -11,9 +11,9 @@ from tiny_checkpoints import Plain, build, sides, stretch
 from torch import Tensor
 
 from distill.supervised import Demonstration, SupervisedTrainer, denominator, token_weights
-from rl.config import ColdStartSettings, OptimizerSettings
-from rl.model import ModelInputs, TreeEncoder
-from rl.tree import Tree
+from rl.config.settings import ColdStartSettings, OptimizerSettings
+from rl.training.model import ModelInputs, TreeEncoder
+from rl.training.tree import Tree
 
 KIND = "qwen3_vl"
 SETTINGS = ColdStartSettings(

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from rl.config import RunSettings
-from rl.config_error import ConfigError
-from rl.configure import load
+from rl.config.configure import load
+from rl.config.error import ConfigError
+from rl.config.presets import presets
+from rl.config.settings import RunSettings
 from rl.integrations.verl.compose import DataFiles, added, compose, values, with_values
 from rl.integrations.verl.environment import run_environment
-from rl.presets import presets
 
 FILES = DataFiles(Path("/data/train.parquet"), Path("/data/heldout.parquet"))
 TRAINABLE = ("backend=verl", "policy.path=/models/cold", "cold_start.enabled=false", "query_filter.enabled=false")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rewards.outcome import Grade, Ungraded
-from rl.config_error import ConfigError
+from rl.config.error import ConfigError
 from rl.integrations.verl.data import batches_in_order, write_data
 from rl.integrations.verl.problem_json import read_prompt, read_reward, read_target, reward_json, target_json
 from rl.integrations.verl.reward import compute_score, score_of

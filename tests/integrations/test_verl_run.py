@@ -11,7 +11,7 @@ import torch
 import yaml
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
-RUN = "import sys; from rl.configure import load; from rl.integrations.verl.launch import run; run(load(sys.argv[1:]))"
+RUN = "import sys; from rl.config.configure import load; from rl.integrations.verl.launch import run; run(load(sys.argv[1:]))"
 STEPS, GROUPS, GROUP_SIZE = 2, 4, 4
 # Even an untrained policy earns some of it, and not every answer the same.
 PLUGIN = """

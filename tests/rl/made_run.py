@@ -9,12 +9,12 @@ import PIL.Image
 import PIL.ImageDraw
 
 from rewards.outcome import Grade, Outcome, Ungraded
-from rl.evaluation_record import Evaluation, ProblemScore, Stage
 from rl.graded import GradedGroup, GradedRollout
-from rl.records import Records
-from rl.rollout_records import RecordedRollout
-from rl.run_folder import RunFolder
-from rl.stats import StepGroups, StepTimes, learner_stats, step_stats
+from rl.records.evaluation_record import Evaluation, ProblemScore, Stage
+from rl.records.rollout_records import RecordedRollout
+from rl.records.run_folder import RunFolder
+from rl.records.run_records import Records
+from rl.records.stats import StepGroups, StepTimes, learner_stats, step_stats
 from rollouts.rollout import Given, Rollout, Sampled, Status
 from tasks.message import ImagePart, Message, TextPart, text_message
 from tasks.problem import Box, BoxesTarget, MathTarget, Problem

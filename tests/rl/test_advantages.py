@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rl.advantages import AdvantageKind, group_advantages, rewards_differ
+from rl.objectives.advantages import AdvantageKind, group_advantages, rewards_differ
 
 KINDS: tuple[AdvantageKind, ...] = ("standardised", "centred", "leave_one_out")
 groups = st.lists(st.floats(-10, 10), min_size=1, max_size=16)

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rl.chart import NUM_COLOURS, ChartSpec, Series, draw, rolling_mean
+from rl.report.chart import NUM_COLOURS, ChartSpec, Series, draw, rolling_mean
 
 
 def line(ys: tuple[float, ...], colour: int = 0) -> Series:

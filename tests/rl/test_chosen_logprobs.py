@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rl.chosen_logprobs import chosen_logprobs
+from rl.training.chosen_logprobs import chosen_logprobs
 
 N, H, V = 23, 7, 19
 

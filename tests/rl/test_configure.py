@@ -8,11 +8,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rl.config import RunSettings
-from rl.config_error import ConfigError
-from rl.configure import load, resolved_yaml
-from rl.keys import known_keys, slot_at
-from rl.presets import presets
+from rl.config.configure import load, resolved_yaml
+from rl.config.error import ConfigError
+from rl.config.keys import known_keys, slot_at
+from rl.config.presets import presets
+from rl.config.settings import RunSettings
 
 TASK = "tasks.sums.family=algebra"
 

@@ -12,13 +12,13 @@ from tiny_checkpoints import Plain, build
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from rl.batch import PolicyBranch, SapoBatch
-from rl.config import LearnerSettings, ObjectiveSettings, OptimizerSettings, ReferenceSettings
-from rl.frozen import FrozenPolicy
-from rl.learner import Learner, split_by_branch
-from rl.model import SoftmaxSettings
-from rl.policy_losses import Sapo
-from rl.policy_tokens import PolicyTokens
+from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings, ReferenceSettings
+from rl.objectives.policy_losses import Sapo
+from rl.objectives.policy_tokens import PolicyTokens
+from rl.training.batch import PolicyBranch, SapoBatch
+from rl.training.frozen import FrozenPolicy
+from rl.training.learner import Learner, split_by_branch
+from rl.training.model import SoftmaxSettings
 
 KIND = "qwen3_vl"
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl.advantages import AdvantageKind, group_advantages
-from rl.aggregation import Aggregation, StepDenominators
-from rl.config import ObjectiveSettings, ReferenceSettings
-from rl.objectives import make_objective
-from rl.policy_tokens import PolicyTokens
-from rl.reference_term import KlEstimator, kl_estimate
+from rl.config.settings import ObjectiveSettings, ReferenceSettings
+from rl.objectives.advantages import AdvantageKind, group_advantages
+from rl.objectives.aggregation import Aggregation, StepDenominators
+from rl.objectives.objective import make_objective
+from rl.objectives.policy_tokens import PolicyTokens
+from rl.objectives.reference_term import KlEstimator, kl_estimate
 
 VERL_NAME = {"sapo": "sapo", "grpo": "vanilla", "gspo": "gspo"}
 VERL_AGGREGATION = {"sequence": "seq-mean-token-mean", "token": "token-mean", "constant": "seq-mean-token-sum-norm"}

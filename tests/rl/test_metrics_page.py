@@ -6,13 +6,13 @@ from made_run import algebra, made_evaluation, made_group, rollout_of, write_mad
 from metrics_page import PAGE, documented, undocumented
 
 from rewards.outcome import Ungraded
-from rl.aggregation import StepDenominators
-from rl.config import ObjectiveSettings, ReferenceSettings
-from rl.evaluation_record import evaluation_metrics
+from rl.config.settings import ObjectiveSettings, ReferenceSettings
 from rl.graded import GradedGroup, GradedRollout
-from rl.objectives import make_objective, token_means
-from rl.policy_tokens import PolicyTokens
-from rl.stats import StepGroups, StepTimes, learner_stats, step_stats
+from rl.objectives.aggregation import StepDenominators
+from rl.objectives.objective import make_objective, token_means
+from rl.objectives.policy_tokens import PolicyTokens
+from rl.records.evaluation_record import evaluation_metrics
+from rl.records.stats import StepGroups, StepTimes, learner_stats, step_stats
 
 LEARNERS_OWN = {"engine_kl": 0.0, "lr": 1e-4, "update_s": 1.0}
 SUPERVISED = {f"{kind}/{loss}" for kind in ("cold_start", "further_supervised") for loss in ("train_loss", "validation_loss")}

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from rl.aggregation import Aggregation, StepDenominators
-from rl.config import ObjectiveSettings, ReferenceSettings
-from rl.objectives import PolicyObjective, make_objective, token_means
-from rl.policy_tokens import PolicyTokens
+from rl.config.settings import ObjectiveSettings, ReferenceSettings
+from rl.objectives.aggregation import Aggregation, StepDenominators
+from rl.objectives.objective import PolicyObjective, make_objective, token_means
+from rl.objectives.policy_tokens import PolicyTokens
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("sequence", "token", "constant")
 SETTINGS = {

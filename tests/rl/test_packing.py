@@ -10,8 +10,8 @@ import pytest
 import torch
 from tiny_checkpoints import Plain, build, forest, words
 
-from rl.model import Policy, SoftmaxSettings, TreeEncoder
-from rl.tree import Tree
+from rl.training.model import Policy, SoftmaxSettings, TreeEncoder
+from rl.training.tree import Tree
 
 KINDS = ("qwen3_vl", "qwen2_5_vl", "qwen3", "qwen3_tied")
 

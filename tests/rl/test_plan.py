@@ -14,14 +14,14 @@ from rich.console import Console
 from tiny_checkpoints import VOCABULARY
 from transformers import AutoModelForImageTextToText, Qwen3Config, Qwen3ForCausalLM
 
-from rl.config import PolicySettings, RunSettings, TinyPolicySettings
-from rl.config_error import ConfigError
-from rl.configure import load
-from rl.plan import plan
-from rl.plan_display import print_plan
+from rl.config.configure import load
+from rl.config.error import ConfigError
+from rl.config.plan import plan
+from rl.config.plan_display import print_plan
+from rl.config.policy_shape import policy_shape, tiny_shape
+from rl.config.processes import Machine
+from rl.config.settings import PolicySettings, RunSettings, TinyPolicySettings
 from rl.policy import build_tiny_policy
-from rl.policy_shape import policy_shape, tiny_shape
-from rl.processes import Machine
 from tasks.mixture import slots
 
 LAPTOP = Machine(cores=2, gpus=0, memory_gib=16.0)
@@ -198,7 +198,7 @@ def test_the_printed_plan_names_actors_stages_and_warnings(width: int) -> None:
 
 def test_a_plan_needs_no_heavy_import() -> None:
     code = (
-        "import sys\nfrom rl.configure import load\nfrom rl.plan import plan\nimport rl.run\n"
+        "import sys\nfrom rl.config.configure import load\nfrom rl.config.plan import plan\nimport rl.run\n"
         "plan(load(['config=reasoning_rl']))\n"
         "print([name for name in ('torch', 'ray', 'vllm', 'transformers', 'sympy') if name in sys.modules])"
     )

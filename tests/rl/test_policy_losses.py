@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl.policy_losses import Grpo, Gspo, PolicyLoss, Sapo
-from rl.policy_tokens import PolicyTokens
+from rl.objectives.policy_losses import Grpo, Gspo, PolicyLoss, Sapo
+from rl.objectives.policy_tokens import PolicyTokens
 
 SAPO = Sapo(1.0, 1.05)
 

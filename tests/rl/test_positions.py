@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_checkpoints import IMAGE, VISION_END, VISION_START, build, words
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
-from rl.positions import rope_positions
+from rl.training.positions import rope_positions
 
 MERGE = 2
 # A text of that many tokens, or an image of (rows, columns) merged patches.

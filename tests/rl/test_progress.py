@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from rl.progress import Progress
-from rl.screen import Stage, seconds_text, spark
+from rl.records.progress import Progress
+from rl.records.screen import Stage, seconds_text, spark
 
 METRICS = {
     "reward/mean": 0.4,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rewards.outcome import Grade, Outcome, Ungraded
-from rl.config import QueryFilterSettings
+from rl.config.settings import QueryFilterSettings
 from rl.evaluate import TooManyUngraded
 from rl.graded import GradedGroup, GradedRollout
 from rl.query_filter import PassRate, is_kept, kept_problems, pass_rates, table_key

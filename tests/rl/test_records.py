@@ -5,9 +5,9 @@ from made_run import algebra, config_of, decode, made_evaluation, made_group, re
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rewards.outcome import Grade
-from rl.records import Records
-from rl.rollout_records import RecordedRollout
-from rl.run_folder import RunFolder
+from rl.records.rollout_records import RecordedRollout
+from rl.records.run_folder import RunFolder
+from rl.records.run_records import Records
 
 
 def write_steps(folder: RunFolder, first: int, last: int, reward: float) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl.reference_term import KlEstimator, kl_estimate
+from rl.objectives.reference_term import KlEstimator, kl_estimate
 
 POLICY = torch.tensor([0.3, -0.7, 1.1, 0.0, -1.5], dtype=torch.float64)
 REFERENCE = torch.tensor([1.0, 0.2, -0.4, 0.5, -2.0], dtype=torch.float64)

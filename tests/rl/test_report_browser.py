@@ -6,8 +6,8 @@ import pytest
 from chromium_page import ChromiumPage, chromium, chromium_page
 from made_run import HOSTILE, write_made_run
 
-from rl.report import write_report
-from rl.run_folder import RunFolder
+from rl.records.run_folder import RunFolder
+from rl.report.page import write_report
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium found: `apt-get install chromium` to check the page in a browser")
 

@@ -3,8 +3,8 @@ import random
 
 import pytest
 
-from rl.evaluation_record import Evaluation, ProblemScore, evaluation_metrics
-from rl.rise import accuracy_interval, mean_interval, rise
+from rl.records.evaluation_record import Evaluation, ProblemScore, evaluation_metrics
+from rl.records.rise import accuracy_interval, mean_interval, rise
 
 
 def evaluation(*rights: int, samples: int = 4, task: str = "algebra") -> Evaluation:

@@ -6,7 +6,7 @@ import pytest
 from made_run import IMAGE_TOKEN, algebra, decode, encode, grounding, rollout_of
 
 from rewards.outcome import Grade, Ungraded
-from rl.rollout_records import RecordedRollout, read_rollouts, split_thinking, write_rollouts
+from rl.records.rollout_records import RecordedRollout, read_rollouts, split_thinking, write_rollouts
 from rollouts.rollout import Given, Rollout, Sampled
 from tasks.message import ImagePart, Message, TextPart, ToolCall, text_message
 

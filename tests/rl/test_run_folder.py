@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from made_run import config_of, made_evaluation
 
-from rl.records import Records
-from rl.run_folder import RunFolder, RunFolderError
+from rl.records.run_folder import RunFolder, RunFolderError
+from rl.records.run_records import Records
 
 
 def test_the_same_settings_continue_the_folder(tmp_path: Path):

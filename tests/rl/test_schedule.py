@@ -2,8 +2,8 @@
 
 import pytest
 
-from rl.config import OptimizerSettings
-from rl.schedule import learning_rate
+from rl.config.settings import OptimizerSettings
+from rl.training.schedule import learning_rate
 
 
 def rates(total: int, **options: object) -> list[float]:

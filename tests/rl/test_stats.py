@@ -3,7 +3,7 @@ from made_run import algebra, grounding, rollout_of
 
 from rewards.outcome import Grade, Outcome, Ungraded
 from rl.graded import GradedGroup, GradedRollout
-from rl.stats import StepGroups, StepTimes, group_stats, learner_stats, reward_stats, rollout_stats, time_stats
+from rl.records.stats import StepGroups, StepTimes, group_stats, learner_stats, reward_stats, rollout_stats, time_stats
 from rollouts.rollout import Status
 from tasks.problem import Problem
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.json_lines import append_line, read_lines
-from rl.step_log import StepLog, StepMetrics, read_step_log, rewind_step_log
+from rl.records.json_lines import append_line, read_lines
+from rl.records.step_log import StepLog, StepMetrics, read_step_log, rewind_step_log
 
 
 def written(path: Path, steps: range) -> Path:

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.outcome import Grade, Outcome, Ungraded
-from rl.batch import SapoBatch
 from rl.graded import GradedGroup, GradedRollout
-from rl.learner import UpdateReport
 from rl.loop import StepDone, train
 from rl.signal import SapoSignal
 from rl.stream import Batch, GroupStream, NothingToLearn
+from rl.training.batch import SapoBatch
+from rl.training.learner import UpdateReport
 from rollouts.rollout import Given, Rollout, Sampled
 from tasks.message import text_message
 from tasks.problem import MissingTarget, Problem

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.trackers import TrackedRun, TrackerName, check_trackers, open_trackers
+from rl.records.trackers import TrackedRun, TrackerName, check_trackers, open_trackers
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])

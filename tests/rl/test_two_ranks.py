@@ -11,8 +11,8 @@ from policy_batches import make_learner, sapo_batch
 from tiny_checkpoints import Plain, build
 from torch import Tensor
 
-from rl.batch import SapoBatch
-from rl.config import LearnerSettings, OptimizerSettings
+from rl.config.settings import LearnerSettings, OptimizerSettings
+from rl.training.batch import SapoBatch
 
 # AdamW divides a gradient by its own size: where there is next to none, rounding alone decides on a step of up to the learning rate.
 SMALL_STEPS = OptimizerSettings(lr=1e-4, warmup_steps=0, max_grad_norm=100.0)

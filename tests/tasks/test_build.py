@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.config import TaskSettings
+from rl.config.settings import TaskSettings
 from tasks.build import build_task
 from tasks.errors import TaskError
 from tasks.families import FAMILIES

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.configure import load
+from rl.config.configure import load
 from tasks.build import build_task
 from tasks.families.scene import COLORS
 from tasks.problem import CountTarget, Problem

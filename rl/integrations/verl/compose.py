@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rl.config import RunSettings
-from rl.config_error import ConfigError
+from rl.config.error import ConfigError
+from rl.config.settings import RunSettings
 from rl.integrations.verl.limits import refusals
 from tasks.message import Json
 

@@ -18,7 +18,7 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.config_error import ConfigError
+from rl.config.error import ConfigError
 from rl.integrations.verl.problem_json import prompt_json, reward_json, target_json
 from tasks.message import ImagePart, Message, TextPart
 from tasks.problem import Problem

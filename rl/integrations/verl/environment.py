@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rl.config import RunSettings
+from rl.config.settings import RunSettings
 
 NAME = "cpu"
 _CPU = {

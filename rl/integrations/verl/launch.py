@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rl.config import RunSettings
-from rl.config_error import ConfigError
+from rl.config.error import ConfigError
+from rl.config.settings import RunSettings
 from rl.integrations.verl.compose import DataFiles, compose
 from rl.integrations.verl.data import batches_in_order, write_data
 from rl.integrations.verl.environment import run_environment

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rl.config import RunSettings
+from rl.config.settings import RunSettings
 
 Check = Callable[[RunSettings], str | None]
 

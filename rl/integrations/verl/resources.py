@@ -1,6 +1,6 @@
 """What a run on verl asks of the cluster, in words."""
 
-from rl.config import RunSettings
+from rl.config.settings import RunSettings
 
 
 def resource_plan(settings: RunSettings, *, on_cpu: bool) -> str:

@@ -1,0 +1,69 @@
+"""Whether what the settings name exists, families, options, data files, plug-ins and rewards, and whether a batch holds every task."""
+
+import difflib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from rewards.errors import RewardError
+from rewards.mixture import check_target, spec_of
+from rewards.plugins import load_plugin
+from rewards.registry import find
+from rl.config.keys import KeyPath
+from rl.config.settings import RunSettings, TaskSettings
+from tasks.errors import TaskError
+from tasks.families import make_family
+from tasks.mixture import slots
+from tasks.table import PREFIX as HUB
+
+
+def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
+    """The keys whose value names nothing or does not fit, each with the reason. Imports the plug-ins, which registers their rewards."""
+    for spec in settings.rewards.plugins:
+        try:
+            load_plugin(spec)
+        except RewardError as error:
+            yield ("rewards", "plugins"), str(error)
+    try:
+        slots({name: task.weight for name, task in settings.tasks.items()}, settings.loop.groups_per_batch)
+    except TaskError as error:
+        yield ("loop", "groups_per_batch"), str(error)
+    for name, task in settings.tasks.items():
+        for path, reason in _missing_in_task(task):
+            yield ("tasks", name, *path), reason
+    if settings.cold_start.data is not None and not Path(settings.cold_start.data).expanduser().is_file():
+        yield ("cold_start", "data"), _no_file(Path(settings.cold_start.data))
+
+
+def _missing_in_task(task: TaskSettings) -> Iterator[tuple[KeyPath, str]]:
+    try:
+        family = make_family(task.family, task.options) if task.family is not None else None
+        # A family's own reward grades what it makes; asking would import sympy.
+        if task.reward is not None and family is not None:
+            check_target(task.reward, family.make(random.Random(0)).target)
+        elif task.reward is not None:
+            for component in spec_of(task.reward).components:
+                find(component.reward)
+    except TaskError as error:
+        yield ("options" if task.options and _is_family(task.family) else "family",), str(error)
+    except RewardError as error:
+        yield ("reward",), str(error)
+    if task.data is not None and not task.data.startswith(HUB) and not Path(task.data).expanduser().exists():
+        yield ("data",), _no_file(Path(task.data))
+
+
+def _is_family(name: str | None) -> bool:
+    """True when the family is there, so that a mistake must be in its options."""
+    try:
+        make_family(name or "", {})
+    except TaskError:
+        return False
+    return True
+
+
+def _no_file(path: Path) -> str:
+    folder = path.expanduser().parent
+    if not folder.is_dir():
+        return f"there is no file {path}: no folder {folder} seen from {Path.cwd()}"
+    near = difflib.get_close_matches(path.name, [other.name for other in folder.iterdir()], n=1)
+    return f"there is no file {path}" + (f"; did you mean {folder / near[0]}?" if near else f" seen from {Path.cwd()}")

@@ -1,0 +1,102 @@
+"""What a run will do and need, worked out from its settings before anything is started: `dry_run=true` prints it."""
+
+from dataclasses import dataclass
+
+from rl.config.plan_warnings import warnings
+from rl.config.policy_shape import PolicyShape, policy_shape
+from rl.config.processes import Actor, Machine, processes, this_machine
+from rl.config.settings import RunSettings
+from tasks.mixture import slots
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """`rollouts` and `max_tokens` are 0 where nothing is sampled; groups that are refilled come on top."""
+
+    name: str
+    amount: str
+    rollouts: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """`origin` is the family or the data; `groups` of every batch are this task's."""
+
+    name: str
+    origin: str
+    groups: int
+    pool: int
+    heldout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`shape` is None for a checkpoint that is not on this machine."""
+
+    name: str
+    policy: str
+    shape: PolicyShape | None
+    machine: Machine
+    actors: tuple[Actor, ...]
+    tasks: tuple[TaskPlan, ...]
+    stages: tuple[StagePlan, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def memory_gib(self) -> float | None:
+        """All actors together; None where the policy's shape is unknown."""
+        known = [actor.count * actor.memory_gib for actor in self.actors if actor.memory_gib is not None]
+        return sum(known) if len(known) == len(self.actors) else None
+
+
+def plan(settings: RunSettings, machine: Machine | None = None) -> Plan:
+    """The plan on this machine, or on another. Families, rewards and files were found when the settings were loaded."""
+    machine = machine or this_machine()
+    shape = policy_shape(settings.policy)
+    actors = processes(settings, shape, machine)
+    return Plan(
+        name=settings.name,
+        policy=settings.policy.path or "a tiny Qwen3-VL, built here",
+        shape=shape,
+        machine=machine,
+        actors=actors,
+        tasks=_tasks(settings),
+        stages=_stages(settings),
+        warnings=tuple(warnings(settings, shape, machine, actors)),
+    )
+
+
+def _tasks(settings: RunSettings) -> tuple[TaskPlan, ...]:
+    groups = slots({name: task.weight for name, task in settings.tasks.items()}, settings.loop.groups_per_batch)
+    return tuple(
+        TaskPlan(name, task.family or task.data or "", groups[name], task.pool, task.heldout) for name, task in settings.tasks.items()
+    )
+
+
+def _stages(settings: RunSettings) -> tuple[StagePlan, ...]:
+    cold, query_filter, loop, evaluation = settings.cold_start, settings.query_filter, settings.loop, settings.evaluation
+    heldout = sum(task.heldout for task in settings.tasks.values())
+    pool = sum(task.pool for task in settings.tasks.values())
+    stages = []
+    if cold.enabled:
+        amount = f"{cold.steps:,} steps of {cold.batch_size}, {cold.demonstrations} examples"
+        stages.append(("cold start", amount, 0))
+    stages.append(("evaluation before", _times(heldout, evaluation.final_samples), heldout * evaluation.final_samples))
+    if settings.further_supervised_s is not None:
+        stages.append(("further supervised training", f"{settings.further_supervised_s:g} s", 0))
+    else:
+        if query_filter.enabled:
+            stages.append(("query filter", _times(pool, query_filter.samples), pool * query_filter.samples))
+        groups = loop.steps * loop.groups_per_batch
+        amount = f"{loop.steps} steps of {_times(loop.groups_per_batch, settings.rollout.group_size)}"
+        stages.append(("reinforcement learning", amount, groups * settings.rollout.group_size))
+        during = (loop.steps - 1) // evaluation.every
+        amount = f"{during} x {_times(heldout, evaluation.samples)}"
+        stages.append(("evaluation during", amount, during * heldout * evaluation.samples))
+    stages.append(("evaluation after", _times(heldout, evaluation.final_samples), heldout * evaluation.final_samples))
+    return tuple(StagePlan(name, amount, rollouts, rollouts * settings.rollout.max_tokens) for name, amount, rollouts in stages)
+
+
+def _times(problems: int, samples: int) -> str:
+    return f"{problems:,} problems x {samples}"

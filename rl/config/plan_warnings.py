@@ -1,0 +1,138 @@
+"""What is allowed but rarely meant: settings that will run and disappoint."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from rl.config.policy_shape import PolicyShape
+from rl.config.processes import Actor, Machine, bytes_per_value
+from rl.config.settings import RunSettings, TaskSettings
+from tasks.families import make_family
+from tasks.mixture import slots
+
+PATCH = 32
+TEMPLATE_TOKENS = 12
+# Text tokens a byte: a tokenizer of a few hundred entries knows few words, a large one has about four bytes a token.
+TINY_TOKENS_PER_BYTE, LARGE_TOKENS_PER_BYTE = 0.6, 0.3
+
+
+def warnings(settings: RunSettings, shape: PolicyShape | None, machine: Machine, actors: Sequence[Actor]) -> Iterator[str]:
+    yield from _hardware(settings, machine, actors)
+    yield from _cache(settings, shape, machine)
+    yield from _lengths(settings)
+    if settings.further_supervised_s is None:
+        yield from _objective(settings)
+        yield from _batches(settings)
+        yield from _schedule(settings)
+    yield from _cold_start(settings)
+
+
+def _hardware(settings: RunSettings, machine: Machine, actors: Sequence[Actor]) -> Iterator[str]:
+    by_role = {actor.role: actor for actor in actors}
+    gpus = sum(actor.count * actor.gpus for actor in actors)
+    if gpus > machine.gpus:
+        yield f"the actors take {gpus} GPUs and there are {machine.gpus}: on a cluster the rest must come from other nodes"
+    if not gpus:
+        sampling = by_role["generator"].count * by_role["generator"].threads
+        training = by_role["learner"].count * by_role["learner"].threads
+        together = sampling + training if settings.loop.max_lag else max(sampling, training)
+        if together > machine.cores:
+            when = f"with loop.max_lag={settings.loop.max_lag} generators and learner" if settings.loop.max_lag else "generators or learner"
+            yield f"{when} run {together} threads at one time on {machine.cores} cores: they will be slower than fewer"
+        known = [actor.count * actor.memory_gib for actor in actors if actor.memory_gib is not None]
+        if sum(known) > machine.memory_gib:
+            yield (
+                f"the processes need about {sum(known):.1f} GiB and the machine has {machine.memory_gib:.1f}: lower "
+                f"learner.micro_batch_tokens={settings.learner.micro_batch_tokens} or rollout.kv_cache_mib={settings.rollout.kv_cache_mib}"
+            )
+
+
+def _cache(settings: RunSettings, shape: PolicyShape | None, machine: Machine) -> Iterator[str]:
+    if shape is None or machine.gpus or settings.rollout.engine != "vllm":
+        return
+    need_mib = settings.rollout.max_model_len * shape.kv_bytes_per_token(bytes_per_value(settings, machine)) / 2**20
+    if need_mib > settings.rollout.kv_cache_mib:
+        yield (
+            f"rollout.kv_cache_mib={settings.rollout.kv_cache_mib} cannot hold one sequence of rollout.max_model_len="
+            f"{settings.rollout.max_model_len}: {need_mib:.0f} MiB are needed"
+        )
+
+
+def _lengths(settings: RunSettings) -> Iterator[str]:
+    rollout = settings.rollout
+    for name, task in settings.tasks.items():
+        prompt = prompt_tokens(task, tiny=settings.policy.path is None)
+        if prompt is not None and prompt + rollout.max_tokens > rollout.max_model_len:
+            yield (
+                f"rollout.max_model_len={rollout.max_model_len} is short of a prompt of tasks.{name} (about {prompt} tokens) and "
+                f"rollout.max_tokens={rollout.max_tokens}"
+            )
+
+
+def prompt_tokens(task: TaskSettings, *, tiny: bool) -> int | None:
+    """About how many tokens the longest of a few prompts takes; None for data, which is not read here."""
+    if task.family is None:
+        return None
+    family, rng = make_family(task.family, task.options), random.Random(0)
+    per_byte = TINY_TOKENS_PER_BYTE if tiny else LARGE_TOKENS_PER_BYTE
+    longest = 0
+    for _ in range(8):
+        messages = family.make(rng).messages
+        images = [image for message in messages for image in message.images]
+        vision = sum(2 + -(-image.width // PATCH) * -(-image.height // PATCH) for image in images)
+        text = sum(TEMPLATE_TOKENS + per_byte * len(message.text.encode()) for message in messages)
+        longest = max(longest, vision + round(text))
+    return longest
+
+
+def _objective(settings: RunSettings) -> Iterator[str]:
+    objective = settings.objective
+    if objective.name == "sapo":
+        if settings.learner.mini_batches == 1 and settings.loop.max_lag == 0:
+            yield (
+                "learner.mini_batches=1 with loop.max_lag=0 never leaves the policy that sampled, where SAPO's gate is 1: "
+                "it is GRPO without a clip"
+            )
+        if objective.tau_neg < objective.tau_pos:
+            yield (
+                f"objective.tau_neg={objective.tau_neg} is below objective.tau_pos={objective.tau_pos}: SAPO's paper found that unstable "
+                "(1.05 and 1.0 are its values)"
+            )
+    if objective.name == "gspo" and max(objective.clip_low, objective.clip_high) > 0.01:
+        yield (
+            f"objective.clip_low={objective.clip_low}, clip_high={objective.clip_high}: GSPO's ratio is of a whole sequence, and its paper "
+            "clips at 3e-4 and 4e-4"
+        )
+    if settings.rollout.group_size < 4:
+        yield f"rollout.group_size={settings.rollout.group_size}: the baseline is a mean of so few rewards that most of it is noise"
+
+
+def _batches(settings: RunSettings) -> Iterator[str]:
+    groups, mini = settings.loop.groups_per_batch, settings.learner.mini_batches
+    share = slots({name: task.weight for name, task in settings.tasks.items()}, groups)
+    for name, number in share.items():
+        if number < mini:
+            yield (
+                f"tasks.{name} has {number} of {groups} groups in a batch, too few for one in each of learner.mini_batches={mini}: "
+                f"some updates will not see it"
+            )
+        if settings.query_filter.enabled and settings.tasks[name].pool < number:
+            yield f"tasks.{name}.pool={settings.tasks[name].pool} is smaller than its {number} groups in a batch: problems repeat within it"
+
+
+def _schedule(settings: RunSettings) -> Iterator[str]:
+    steps = settings.loop.steps
+    if settings.checkpoint.every > steps:
+        yield f"checkpoint.every={settings.checkpoint.every} is more than loop.steps={steps}: what is interrupted starts again"
+    if settings.evaluation.every >= steps:
+        yield f"evaluation.every={settings.evaluation.every} is not below loop.steps={steps}: no evaluation during training"
+    updates = steps * settings.learner.mini_batches
+    if settings.learner.optimizer.warmup_steps >= updates:
+        yield f"learner.optimizer.warmup_steps={settings.learner.optimizer.warmup_steps} is all of the {updates} optimizer steps"
+
+
+def _cold_start(settings: RunSettings) -> Iterator[str]:
+    cold = settings.cold_start
+    if cold.enabled and cold.optimizer.warmup_steps >= cold.steps:
+        yield f"cold_start.optimizer.warmup_steps={cold.optimizer.warmup_steps} is all of cold_start.steps={cold.steps}"
+    if not cold.enabled and settings.policy.path is None:
+        yield "cold_start.enabled=false with a policy that was just built: it is untrained, and no reward will come"

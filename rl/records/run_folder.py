@@ -1,0 +1,153 @@
+"""The folder of a run, `runs/<name>/`: what lies where, and whose it is.
+
+    config.yaml                  the resolved settings
+    cold_start.jsonl             one JSON object a step of the supervised cold start
+    further_supervised.jsonl     the same of the control that goes on with supervised training
+    metrics.jsonl                one JSON object a step
+    evaluations.jsonl            one JSON object an evaluation, problem by problem
+    rollouts/step_000010.jsonl   readable rollouts, with rollouts/images/<pixels>.png
+    tensorboard/                 events
+    report.html                  all of it in one page (`rl.report`)
+
+`rl.records.run_records` writes it; reading needs no more than this file.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import JsonValue, TypeAdapter
+
+from rl.records.evaluation_record import Evaluation
+from rl.records.json_lines import read_lines, replace_bytes
+from rl.records.rollout_records import IMAGES, RolloutRecord, read_rollouts
+from rl.records.step_log import StepMetrics, read_step_log
+
+FREE_KEYS = frozenset({"name", "runs", "cache", "dry_run", "records", "checkpoint"})
+"""Settings that may change when a run is continued: they do not change what it computes."""
+
+EVALUATION = TypeAdapter(Evaluation)
+_CONFIG: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+
+
+class RunFolderError(Exception):
+    """The folder cannot be used for this run; the message says how to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    path: Path
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def cold_start_path(self) -> Path:
+        return self.path / "cold_start.jsonl"
+
+    @property
+    def further_supervised_path(self) -> Path:
+        return self.path / "further_supervised.jsonl"
+
+    @property
+    def evaluations_path(self) -> Path:
+        return self.path / "evaluations.jsonl"
+
+    @property
+    def images_path(self) -> Path:
+        return self.path / "rollouts" / IMAGES
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
+
+    def rollouts_path(self, step: int) -> Path:
+        return self.path / "rollouts" / f"step_{step:06d}.jsonl"
+
+    def rollout_steps(self) -> tuple[int, ...]:
+        """The steps whose rollouts were recorded, in order."""
+        return tuple(sorted(int(path.stem.removeprefix("step_")) for path in (self.path / "rollouts").glob("step_*.jsonl")))
+
+    def config(self) -> dict[str, JsonValue]:
+        """The resolved settings that the run was started with."""
+        if not self.config_path.exists():
+            raise RunFolderError(f"{self.path} is no run folder: it has no {self.config_path.name}")
+        return _CONFIG.validate_python(yaml.safe_load(self.config_path.read_text(encoding="utf-8")) or {})
+
+    def metrics(self) -> tuple[StepMetrics, ...]:
+        return tuple(read_step_log(self.metrics_path))
+
+    def cold_start(self) -> tuple[StepMetrics, ...]:
+        return tuple(read_step_log(self.cold_start_path))
+
+    def further_supervised(self) -> tuple[StepMetrics, ...]:
+        return tuple(read_step_log(self.further_supervised_path))
+
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """All evaluations in the order of their steps; one that was made again replaces the earlier."""
+        found = (EVALUATION.validate_json(line) for line in read_lines(self.evaluations_path))
+        latest = {(evaluation.step, evaluation.stage): evaluation for evaluation in found}
+        order = ("before", "during", "after")
+        return tuple(sorted(latest.values(), key=lambda e: (e.step, order.index(e.stage))))
+
+    def rollouts(self, step: int) -> tuple[RolloutRecord, ...]:
+        return tuple(read_rollouts(self.rollouts_path(step)))
+
+    @contextmanager
+    def claimed(self, config: Mapping[str, JsonValue]) -> Iterator[None]:
+        """Makes the folder this run's alone while the context lasts, and writes `config.yaml`.
+
+        A folder with the same settings is continued (`FREE_KEYS` may differ). Raises `RunFolderError` where another run's settings
+        or another live process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "a+b") as lock:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                owner = lock.read().decode(errors="replace").strip() or "unknown"
+                raise RunFolderError(f"{self.path} is in use by process {owner}; {self._another_name()}") from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+            lock.flush()
+            self._check_config(config)
+            replace_bytes(self.config_path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
+            yield
+
+    def _check_config(self, config: Mapping[str, JsonValue]) -> None:
+        if not self.config_path.exists():
+            return
+        there, now = _flat(self.config()), _flat(yaml.safe_load(yaml.safe_dump(dict(config))))
+        differing = [key for key in {**there, **now} if key.split(".")[0] not in FREE_KEYS and there.get(key) != now.get(key)]
+        if differing:
+            lines = [f"  {key}: {there.get(key, '(absent)')} there, {now.get(key, '(absent)')} now" for key in differing[:20]]
+            lines += [f"  and {len(differing) - 20} more"] if len(differing) > 20 else []
+            head = f"{self.path} holds a run with other settings:"
+            raise RunFolderError("\n".join([head, *lines, f"Continue it with its own settings, or {self._another_name()}"]))
+
+    def _another_name(self) -> str:
+        number = 2
+        while self.path.with_name(f"{self.path.name}-{number}").exists():
+            number += 1
+        return f"start a new run under another name: name={self.path.name}-{number}"
+
+
+def _flat(config: Mapping[str, JsonValue], prefix: str = "") -> dict[str, str]:
+    """Dotted key -> value as YAML shows it; an empty mapping is a value."""
+    found: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+    return found

@@ -1,0 +1,114 @@
+"""The policy as torch sees it: packed trees in, log-probs of the trained tokens out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
+
+from rl.training.chosen_logprobs import chosen_logprobs
+from rl.training.packing import ATTENTION, Packed, pack
+from rl.training.pixels import PixelProcessor
+from rl.training.tree import Stretch, Tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInputs:
+    """A packed micro-batch with the pixels of its images, each image once."""
+
+    packed: Packed
+    pixel_values: torch.Tensor | None
+    grids: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxSettings:
+    """The distribution whose log-probs are wanted: that of the sampler. `chunk` positions have logits at one time."""
+
+    temperature: float = 1.0
+    banned_ids: tuple[int, ...] = ()
+    chunk: int = 2048
+
+
+class Policy(torch.nn.Module):
+    """A Hugging Face checkpoint (Qwen3, Qwen2.5-VL, Qwen3-VL) with packed attention; the unit that is sharded and prepared."""
+
+    def __init__(self, path: Path | str, dtype: torch.dtype, softmax: SoftmaxSettings) -> None:
+        super().__init__()
+        config = AutoConfig.from_pretrained(path)
+        self.has_vision = hasattr(config, "vision_config")
+        loader = AutoModelForImageTextToText if self.has_vision else AutoModelForCausalLM
+        attention: str | dict[str, str] = {"": "sdpa", "text_config": ATTENTION, "vision_config": "sdpa"} if self.has_vision else ATTENTION
+        self.model: PreTrainedModel = loader.from_pretrained(path, dtype=dtype, attn_implementation=attention)
+        self.softmax = softmax
+
+    def forward(self, inputs: ModelInputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(logprobs_M, entropy_M)` of the trained tokens, in the order of `inputs.packed.target_M`."""
+        packed = inputs.packed
+        arguments: dict[str, object] = {"input_ids": packed.token_ids_N[None], "use_cache": False, "rectangles": packed.rectangles}
+        if self.has_vision:
+            arguments["position_ids"] = packed.positions_3N[:, None]
+            if inputs.pixel_values is not None:
+                arguments |= {"pixel_values": inputs.pixel_values, "image_grid_thw": inputs.grids}
+        else:
+            arguments["position_ids"] = packed.positions_3N[:1]
+        hidden_NH: torch.Tensor = self.model.model(**arguments).last_hidden_state[0]
+        return chosen_logprobs(
+            hidden_NH[packed.predictor_M],
+            self.model.get_output_embeddings().weight,
+            packed.token_ids_N[packed.target_M],
+            temperature=self.softmax.temperature,
+            chunk=self.softmax.chunk,
+            banned_ids=self.softmax.banned_ids,
+        )
+
+
+class TreeEncoder:
+    """Turns trees into the model's inputs: packing, positions and pixels."""
+
+    def __init__(self, path: Path | str, device: torch.device) -> None:
+        config = AutoConfig.from_pretrained(path)
+        has_vision = hasattr(config, "vision_config")
+        self._path = path
+        self._device = device
+        self._image_token_id: int | None = config.image_token_id if has_vision else None
+        self._merge_size: int = config.vision_config.spatial_merge_size if has_vision else 1
+        self._pixels = PixelProcessor(path) if has_vision else None
+
+    @classmethod
+    def on_cpu(cls, path: Path | str) -> "TreeEncoder":
+        return cls(path, torch.device("cpu"))
+
+    def expanded(self, compact_ids: Sequence[int], images: Sequence[PIL.Image.Image]) -> tuple[int, ...]:
+        """The learner's ids of a prompt with one placeholder an image: as many as the image has merged patches."""
+        if not images:
+            return tuple(compact_ids)
+        processor = self._processor()
+        sizes = iter([processor.num_patches(image) // self._merge_size**2 for image in images])
+        repeats = [next(sizes) if token == self._image_token_id else 1 for token in compact_ids]
+        return tuple(token for token, number in zip(compact_ids, repeats, strict=True) for _ in range(number))
+
+    def idle_tree(self, *, with_image: bool) -> Tree:
+        """A tree without a trained token, as small as can be."""
+        images = (PIL.Image.new("RGB", (32, 32)),) if with_image else ()
+        ids = self.expanded([self._image_token_id if self._image_token_id is not None and with_image else 0], images)
+        return Tree(Stretch(np.array(ids, dtype=np.int64), np.zeros(len(ids), dtype=np.bool_), images))
+
+    def __call__(self, trees: Sequence[Tree]) -> ModelInputs:
+        stretches = [(tree.trunk, *tree.branches) for tree in trees]
+        images = [image for tree in stretches for stretch in tree for image in stretch.images]
+        pixel_values, grids = self._processor()(images) if images else (None, [])
+        remaining = iter(grids)
+        by_stretch = [[[next(remaining) for _ in stretch.images] for stretch in tree] for tree in stretches]
+        packed = pack(trees, by_stretch, self._image_token_id, self._merge_size).to(self._device)
+        if pixel_values is None:
+            return ModelInputs(packed, None, None)
+        return ModelInputs(packed, pixel_values.to(self._device), torch.tensor(grids, device=self._device))
+
+    def _processor(self) -> PixelProcessor:
+        if self._pixels is None:
+            raise ValueError(f"{self._path} is a text-only checkpoint, but a problem has images: choose a VL checkpoint or text tasks")
+        return self._pixels
