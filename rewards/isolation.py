@@ -1,7 +1,7 @@
 """Grading in killable worker processes: nothing that a reward does can stop the caller, harm its neighbours or turn into a number.
 
     await pool.grade_many([(reward, target, transcript), ...])
-        asynchronous components -> the caller's event loop, same time limit
+        asynchronous components -> the caller's event loop, same time limit (or their own: `own_limit`)
         the others              -> batches -> pebble -> worker processes (rewards/worker.py)
         a batch that dies       -> its calls again, one by one, so that only the culprit pays
         all components of a call -> combine -> Grade | Ungraded
@@ -176,7 +176,9 @@ class _Prepared:
 
     async def in_loop(self, timeout_s: float) -> Outcomes:
         chosen = [(e, c) for e, c in zip(self._entries, self._spec.components, strict=True) if e.is_async]
-        return tuple(await asyncio.gather(*(grade_once(e, c.settings, self._target, self._transcript, timeout_s) for e, c in chosen)))
+        limits = [None if entry.own_limit else timeout_s for entry, _ in chosen]
+        graded = (grade_once(e, c.settings, self._target, self._transcript, s) for (e, c), s in zip(chosen, limits, strict=True))
+        return tuple(await asyncio.gather(*graded))
 
     def combined(self, from_workers: Outcomes, from_loop: Outcomes) -> Outcome:
         if isinstance(self._target, MissingTarget):

@@ -44,6 +44,7 @@ class Reward:
     defaults: Mapping[str, Json]
     version: str
     images: bool
+    own_limit: bool
     origin: Origin
 
     @property
@@ -68,15 +69,22 @@ class Reward:
 _rewards: dict[str, Reward] = {}
 
 
-def reward(name: str, *, target: type | UnionType | Literal["any"], version: str = "1", images: bool = False) -> Callable[[F], F]:
+def reward(
+    name: str, *, target: type | UnionType | Literal["any"], version: str = "1", images: bool = False, own_limit: bool = False
+) -> Callable[[F], F]:
     """Registers the function under `name` and returns it unchanged.
 
     `target` is a target class, a union of them, or "any" for a reward that reads the transcript alone. `version` changes whenever the same
     answer may get another grade. `images` says that it reads the transcript's images; without it they stay behind, since they are large.
+    `own_limit` says that an asynchronous reward ends by itself in bounded time, so that the pool's time limit is not for it: a judge waits
+    for a free slot, and waiting must not become a verdict.
     """
 
     def register(function: F) -> F:
-        entry = Reward(name, function, _target_types(name, target), _settings_of(name, function), version, images, loading(function))
+        if own_limit and not inspect.iscoroutinefunction(function):
+            raise RewardError(f"reward {name!r}: own_limit=True is for asynchronous rewards; this one runs in a worker, under the pool's limit")
+        targets, settings = _target_types(name, target), _settings_of(name, function)
+        entry = Reward(name, function, targets, settings, version, images, own_limit, loading(function))
         known = _rewards.get(name)
         if (known and known.origin != entry.origin) or (name in BUILT_IN and entry.origin.module != BUILT_IN[name]):
             other = known.origin if known else BUILT_IN[name]

@@ -17,7 +17,7 @@ _budgets: dict[JudgeSettings, Budget] = {}
 _judges: dict[asyncio.AbstractEventLoop, dict[JudgeSettings, Judge]] = {}
 
 
-@reward("judge", target=TextTarget, images=True)
+@reward("judge", target=TextTarget, images=True, own_limit=True)
 async def grade_by_judge(
     target: TextTarget,
     transcript: Transcript,

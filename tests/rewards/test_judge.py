@@ -21,7 +21,7 @@ from rewards.mixture import Component, RewardSpec
 from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.registry import find
 from rewards.transcript import Transcript
-from tasks.message import ImagePart, Message, TextPart, text_message
+from tasks.message import ImagePart, Json, Message, TextPart, text_message
 from tasks.problem import TextTarget
 
 TARGET = TextTarget(("Rayleigh scattering",))
@@ -185,6 +185,21 @@ async def test_the_registered_reward_grades_through_the_pool(server_key: str) ->
     assert server.keys == [f"bearer {server_key}"]
 
 
+async def test_a_slow_judge_ends_at_its_own_limit_not_the_pools() -> None:
+    async with serving(Scripted(delay_s=1.5)) as server, RewardPool(timeout_s=0.2) as pool:
+        patient = await pool.grade(judge_spec(server, model="patient", request_timeout_s=30.0), TARGET, transcript())
+        hasty = await pool.grade(judge_spec(server, model="hasty", request_timeout_s=0.3, attempts=1), TARGET, transcript())
+    assert isinstance(patient, Grade)
+    assert hasty == Ungraded("judge-timeout", "1 attempts of 0.3 s")
+
+
+async def test_waiting_for_a_slot_costs_no_time_limit() -> None:
+    async with serving(Scripted(delay_s=0.3)) as server, RewardPool(timeout_s=0.5) as pool:
+        spec = judge_spec(server, model="queue", concurrency=1, request_timeout_s=2.0, attempts=1)
+        outcomes = await pool.grade_many([(spec, TARGET, transcript(f"answer {number}")) for number in range(8)])
+    assert all(isinstance(outcome, Grade) for outcome in outcomes)
+
+
 async def test_judges_of_equal_settings_share_their_budget() -> None:
     async with serving(Scripted()) as server:
         settings = judge_settings(server.url, max_calls=1)
@@ -215,7 +230,7 @@ def server_key(monkeypatch: pytest.MonkeyPatch) -> str:
     return key
 
 
-def judge_spec(server: JudgeServer, **settings: str) -> RewardSpec:
+def judge_spec(server: JudgeServer, **settings: Json) -> RewardSpec:
     return RewardSpec((Component("judge", settings={"base_url": server.url, **settings}),))
 
 

@@ -55,6 +55,11 @@ def test_a_wrong_signature_is_refused_when_it_is_registered(definition: object, 
         reward("wrong_signature", target="any")(definition)  # type: ignore[type-var]
 
 
+def test_only_an_asynchronous_reward_may_have_its_own_limit() -> None:
+    with pytest.raises(RewardError, match="own_limit=True is for asynchronous rewards"):
+        reward("own_limit_of_a_worker", target="any", own_limit=True)(graded)
+
+
 def test_a_target_that_is_no_kind_of_target_is_refused() -> None:
     with pytest.raises(RewardError, match="target=str is not a kind of target; take one of BoxesTarget"):
         reward("wrong_target", target=str)(graded)
