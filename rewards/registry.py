@@ -82,7 +82,9 @@ def reward(
 
     def register(function: F) -> F:
         if own_limit and not inspect.iscoroutinefunction(function):
-            raise RewardError(f"reward {name!r}: own_limit=True is for asynchronous rewards; this one runs in a worker, under the pool's limit")
+            raise RewardError(
+                f"reward {name!r}: own_limit=True is for asynchronous rewards; this one runs in a worker, under the pool's limit"
+            )
         targets, settings = _target_types(name, target), _settings_of(name, function)
         entry = Reward(name, function, targets, settings, version, images, own_limit, loading(function))
         known = _rewards.get(name)

@@ -56,16 +56,23 @@ class Recipe:
             ranks = cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.training.learner", group=True)
             trainer = RayObject(ranks)
             with Records(self._folder, settings.records.trackers, last_step) as records:
-                start = await self._cold_start(trainer, records, display)
+                untrained = _untrained(settings, self._answers)
+                first = self._checkpoint.policy if self._checkpoint else untrained
+                # An engine takes long to start and little to be given other weights: it starts while the cold start trains.
+                start, _ = await asyncio.gather(
+                    self._cold_start(untrained, trainer, records, display),
+                    generator.start(build_generator(settings, first, self._max_images())),
+                )
+                if self._checkpoint is None and start != first:
+                    await generator.publish(read_weights(start), 0)
                 await self._learn(start, generator, trainer, cluster, records, display, interruption)
         if settings.records.report and not interruption.asked:
             write_report(self._folder)
         return 130 if interruption.asked else 0
 
-    async def _cold_start(self, trainer: RayObject, records: Records, display: Progress) -> Path:
+    async def _cold_start(self, untrained: Path, trainer: RayObject, records: Records, display: Progress) -> Path:
         """The policy that reinforcement learning starts from, and that a reference term refers to."""
         settings = self._settings
-        untrained = _untrained(settings, self._answers)
         if not settings.cold_start.enabled:
             return untrained
         display.stage("cold start", settings.cold_start.steps)
@@ -85,14 +92,13 @@ class Recipe:
         settings = self._settings
         renderer = Renderer(start)
         policy = self._checkpoint.policy if self._checkpoint else start
-        starting = [generator.start(build_generator(settings, policy, self._max_images()))]
+        starting = []
         if settings.further_supervised_s is None:
             starting.append(trainer.start(build_learner(settings, policy, renderer)))
         reference = None
         if settings.objective.reference.coefficient > 0:
             reference = RayFrozenModel(cluster.actors(1, preload="rl.training.frozen")[0])
             starting.append(reference.start(build_reference(settings, start, renderer)))
-        display.stage("starting the engines", len(starting))
         await asyncio.gather(*starting)
         rewards = settings.rewards
         async with RewardPool(rewards.workers, rewards.timeout_s, rewards.memory_mib, rewards.plugins) as pool:

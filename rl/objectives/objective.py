@@ -57,6 +57,11 @@ class PolicyObjective:
     importance_cap: float | None
     reference: ReferenceTerm | None
 
+    @property
+    def advantages_alone(self) -> bool:
+        """A response with the advantage 0 has no gradient."""
+        return self.reference is None
+
     def __call__(self, tokens: PolicyTokens, step: StepDenominators) -> LossOutput:
         surrogate = self.policy_loss(tokens)
         statistics = _drift(tokens) | surrogate.statistics

@@ -67,6 +67,11 @@ class SapoBatch:
         )
         return replace(self, trees=tuple(tree for tree in trees if tree.branches))
 
+    def with_gradient(self) -> "SapoBatch":
+        """Without the prompts whose responses all have the advantage 0; the whole where there are no others."""
+        teaching = tuple(tree for tree in self.trees if any(branch.advantage for branch in tree.branches))
+        return replace(self, trees=teaching or self.trees)
+
     def denominators(self) -> StepDenominators:
         branches = [branch for tree in self.trees for branch in tree.branches]
         return StepDenominators(len(branches), sum(len(b.behavior_logprobs_M) for b in branches), self.constant_length)

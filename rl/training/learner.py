@@ -25,7 +25,7 @@ from rl.training.optimization import Optimization
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
     """`version` is the one that the update made, `grad_norm` and `lr` the mean over its optimizer steps. Other `stats` are means over
-    sampled tokens."""
+    the sampled tokens that were computed."""
 
     version: int
     grad_norm: float
@@ -55,7 +55,10 @@ class Learner:
         self.version = 0
 
     def update(self, batch: SapoBatch) -> UpdateReport:
-        """One optimizer step a mini-batch. Every rank is given the whole batch and works on its shard."""
+        """One optimizer step a mini-batch. Every rank is given the whole batch and works on its shard.
+
+        Responses without a gradient count in the denominators and are not computed, so `stats` do not include them.
+        """
         started = time.perf_counter()
         parts = batch.mini_batches(self._settings.mini_batches)
         old = self._recomputed(parts) if self._settings.old_logprobs == "recompute" else {}
@@ -91,8 +94,7 @@ class Learner:
         """Gradients of one optimizer step, and its sums over all ranks."""
         step = part.denominators()
         sums = []
-        mine = part.shard(self.optimization.rank, self.optimization.ranks)
-        for trees, inputs in self._passes(mine.trees):
+        for trees, inputs in self._passes(part):
             logprobs_M, entropy_M = self.optimization.score(inputs)
             tokens = _policy_tokens(trees, logprobs_M, entropy_M, old)
             output = self._objective(tokens, step)
@@ -100,9 +102,11 @@ class Learner:
             sums.append(dict(output.sums))
         return self.optimization.summed_over_ranks(_added(sums))
 
-    def _passes(self, trees: Sequence[PolicyTree]) -> Iterator[tuple[Sequence[PolicyTree], ModelInputs]]:
-        """Micro-batches; at the end there may be some without a response, while other ranks still have one."""
-        passes = list(micro_batches(trees, self._settings.micro_batch_tokens))
+    def _passes(self, part: SapoBatch) -> Iterator[tuple[Sequence[PolicyTree], ModelInputs]]:
+        """This rank's micro-batches; at the end there may be some without a response, while other ranks still have one."""
+        computed = part.with_gradient() if self._objective.advantages_alone else part
+        mine = computed.shard(self.optimization.rank, self.optimization.ranks)
+        passes = list(micro_batches(mine.trees, self._settings.micro_batch_tokens))
         steps = self.optimization.lockstep([[tree.tree for tree in part] for part in passes])
         for part, inputs in zip_longest(passes, map(self.optimization.encode, steps), fillvalue=()):
             assert isinstance(inputs, ModelInputs)
@@ -113,8 +117,7 @@ class Learner:
         old: dict[int, FloatsM] = {}
         with self.optimization.evaluating():
             for part in parts:
-                mine = part.shard(self.optimization.rank, self.optimization.ranks)
-                for trees, inputs in self._passes(mine.trees):
+                for trees, inputs in self._passes(part):
                     logprobs_M, _ = self.optimization.score(inputs)
                     branches = [branch for tree in trees for branch in tree.branches]
                     old |= {id(b): values for b, values in zip(branches, split_by_branch(trees, logprobs_M), strict=True)}

@@ -13,6 +13,8 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings, ReferenceSettings
+from rl.objectives.aggregation import StepDenominators
+from rl.objectives.objective import LossOutput, PolicyObjective
 from rl.objectives.policy_losses import Sapo
 from rl.objectives.policy_tokens import PolicyTokens
 from rl.training.batch import PolicyBranch, SapoBatch
@@ -30,6 +32,18 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(**changes: object) -> LearnerSettings:
     return LearnerSettings.model_validate({"mini_batches": 1, "optimizer": OPTIMIZER} | changes)
+
+
+class EverythingHasAGradient:
+    """An objective that says so of itself, though it has no term beside the advantages."""
+
+    advantages_alone = False
+
+    def __init__(self, objective: PolicyObjective) -> None:
+        self._objective = objective
+
+    def __call__(self, tokens: PolicyTokens, step: StepDenominators) -> LossOutput:
+        return self._objective(tokens, step)
 
 
 def gradients(learner: Learner, batch: SapoBatch) -> dict[str, Tensor]:
@@ -67,6 +81,29 @@ def test_gradients_do_not_depend_on_the_micro_batches(path: Path, aggregation: s
     whole = gradients(make_learner(path, settings(), objective), batch)
     assert max(float(value.abs().max()) for value in whole.values()) > 1e-2
     assert_same(gradients(make_learner(path, settings(micro_batch_tokens=max_tokens), objective), batch), whole, 1e-6)
+
+
+@pytest.mark.parametrize("aggregation", ["sequence", "token", "constant"])
+def test_prompts_without_an_advantage_are_not_computed_and_the_gradient_is_the_same(path: Path, aggregation: str) -> None:
+    objective = ObjectiveSettings.model_validate({"aggregation": aggregation})
+    batch = sapo_batch(KIND)
+    first, *others = batch.trees
+    silent = replace(first, branches=tuple(replace(branch, advantage=0.0) for branch in first.branches))
+    batch = replace(batch, trees=(silent, *others))
+    skipping, computing = (make_learner(path, settings(), objective) for _ in range(2))
+    computing._objective = EverythingHasAGradient(skipping._objective)  # type: ignore[assignment]
+    assert_same(gradients(skipping, batch), gradients(computing, batch), 1e-6)
+    tokens = skipping._accumulate(batch, {})["tokens"], computing._accumulate(batch, {})["tokens"]
+    assert tokens[1] - tokens[0] == sum(len(branch.behavior_logprobs_M) for branch in silent.branches)
+
+
+def test_a_batch_without_any_advantage_is_computed_whole(path: Path) -> None:
+    batch = sapo_batch(KIND)
+    trees = (replace(tree, branches=tuple(replace(b, advantage=0.0) for b in tree.branches)) for tree in batch.trees)
+    silent = replace(batch, trees=tuple(trees))
+    found = gradients(make_learner(path, settings()), silent)
+    assert found
+    assert not any(value.any() for value in found.values())
 
 
 @pytest.mark.parametrize("aggregation", ["sequence", "token", "constant"])
