@@ -62,13 +62,15 @@ def kept_problems(
 
 
 def table_key(policy_key: str, problems: Sequence[Problem], samples: int, sampling: str) -> str:
-    """Equal only where policy, queries (with their texts, targets and rewards) and sampling are: the name under which a table is kept."""
+    """Equal only where policy, queries (texts, pixels, targets, rewards) and sampling are: the name under which a table is kept."""
     queries = [
         (p.source, p.id, [m.text for m in p.messages], repr(p.target), p.reward if isinstance(p.reward, str) else dict(p.reward))
         for p in problems
     ]
-    content = json.dumps([policy_key, queries, samples, sampling], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps([policy_key, queries, samples, sampling], sort_keys=True).encode())
+    for image in (image for problem in problems for message in problem.messages for image in message.images):
+        digest.update(repr(image.size).encode() + image.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _rate(group: GradedGroup) -> PassRate:

@@ -1,8 +1,11 @@
 """Reinforcement learning from a given policy to the last evaluation: what `rl.run` does after the cold start."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Protocol
+
+import psutil
 
 from rewards.outcome import Grade
 from rl.checkpoint import Checkpoint, Progress, write_checkpoint
@@ -70,6 +73,7 @@ class Session:
         self._display = display
         self._interruption = interruption
         self._train_s = 0.0
+        self._sampled_at = self._graded_at = 0.0
         rollout = settings.rollout
         self._sampling = Sampling(rollout.max_tokens, rollout.temperature, renderer.banned_ids, renderer.stop_ids)
 
@@ -178,12 +182,18 @@ class Session:
     async def _attempt(self, problem: Problem, size: int, stream: str, *, training: bool) -> GradedGroup:
         named = f"{self._settings.seed}/{stream}"
         group = await run_group(problem, size, self._generator, self._renderer, self._sampling, named)
-        return await self._grader.grade_group(group, named, training=training)
+        self._sampled_at = time.monotonic()
+        graded = await self._grader.grade_group(group, named, training=training)
+        if not self._graded_at:
+            self._display.note(f"first graded rollout {time.time() - psutil.Process().create_time():.1f} s after the program started")
+        self._graded_at = time.monotonic()
+        return graded
 
     def _log(self, step: StepDone, finished: int) -> None:
         seconds = step.seconds
         self._train_s += seconds.total
-        times = StepTimes(seconds.total, seconds.take, 0.0, seconds.signal, seconds.update, seconds.publish)
+        grading = min(seconds.take, max(0.0, self._graded_at - self._sampled_at))
+        times = StepTimes(seconds.total, seconds.take - grading, grading, seconds.signal, seconds.update, seconds.publish)
         groups = StepGroups(step.batch.groups, step.batch.dropped)
         metrics = step_stats(groups, step.report.version - 1, times) | learner_stats(
             step.report.version, step.report.grad_norm, step.report.stats

@@ -144,7 +144,7 @@ class ObjectiveSettings(Settings):
     advantage: Literal["standardised", "centred", "leave_one_out"] = Field(
         "standardised", description="(R - mean) / std; Dr.GRPO's R - mean; R - mean of the others"
     )
-    importance_cap: Positive | None = Field(
+    importance_cap: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
         2.0, description="cap of the truncated importance weight, engine to learner; null turns the correction off"
     )
     reference: ReferenceSettings = ReferenceSettings()
@@ -232,6 +232,9 @@ class RunSettings(Settings):
     def _has_tasks(self) -> "RunSettings":
         if not self.tasks:
             raise ValueError("`tasks` is empty: name at least one task, e.g. tasks.algebra.family=algebra")
+        for name in self.tasks:
+            if name == "mean" or "/" in name:
+                raise ValueError(f"tasks.{name}: metrics are named `accuracy/<task>` beside `accuracy/mean`; give the task another name")
         if self.loop.groups_per_batch < len(self.tasks):
             raise ValueError(f"loop.groups_per_batch={self.loop.groups_per_batch} cannot hold all {len(self.tasks)} tasks in every batch")
         return self

@@ -133,7 +133,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_file_and_line(tmp_path: Pat
         ("learner.optimizer.lr=.nan", "learner.optimizer.lr is nan, but takes a number above 0"),
         ("learner.optimizer.lr=.inf", "learner.optimizer.lr is inf, but takes a number above 0"),
         ("query_filter.max_pass_rate=1.5", "query_filter.max_pass_rate is 1.5, but takes a number from 0 to 1"),
-        ("objective.importance_cap=0", "objective.importance_cap is 0, but takes a number above 0 or null"),
+        ("objective.importance_cap=0.5", "objective.importance_cap is 0.5, but takes a number of at least 1 or null"),
         ("rewards.plugins=a.py", "rewards.plugins is 'a.py', but takes a list [text, ...]"),
         (
             "learner.optimizer.betas=[0.9]",
@@ -274,3 +274,9 @@ def test_the_resolved_file_holds_every_key() -> None:
     resolved = yaml.safe_load(resolved_yaml(load(["config=quickstart"])))
     assert set(resolved) == set(RunSettings.model_fields)
     assert resolved["learner"]["old_logprobs"] == "behavior"
+
+
+@pytest.mark.parametrize("name", ["mean", "a/b"])
+def test_a_task_whose_metrics_would_collide_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"tasks.{name}: metrics are named"):
+        load([f"tasks.{name}.family=algebra"])

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from rewards.outcome import Grade, Outcome, Ungraded
@@ -12,7 +13,7 @@ from rl.evaluate import TooManyUngraded
 from rl.graded import GradedGroup, GradedRollout
 from rl.query_filter import PassRate, is_kept, kept_problems, pass_rates, table_key
 from rollouts.rollout import Given, Rollout, Sampled
-from tasks.message import text_message
+from tasks.message import ImagePart, Message, text_message
 from tasks.problem import CountTarget, Problem
 
 
@@ -105,7 +106,7 @@ def test_a_task_without_a_query_left_is_an_error_that_says_what_to_do() -> None:
         kept_problems({"algebra": [problem("a")]}, [PassRate("algebra", "a", 16, 16)], QueryFilterSettings())
 
 
-def test_the_tables_name_changes_with_policy_queries_rewards_and_sampling() -> None:
+def test_the_tables_name_changes_with_policy_queries_pixels_rewards_and_sampling() -> None:
     asked = problem("a")
     changed = (
         ("other", [asked], 16, "s"),
@@ -116,6 +117,8 @@ def test_the_tables_name_changes_with_policy_queries_rewards_and_sampling() -> N
         ("policy", [asked], 8, "s"),
         ("policy", [asked], 16, "t"),
     )
+    pixels = [replace(asked, messages=(Message("user", (ImagePart(PIL.Image.new("RGB", (8, 8), color)),)),)) for color in ("red", "blue")]
+    assert table_key("policy", pixels[:1], 16, "s") != table_key("policy", pixels[1:], 16, "s")
     key = table_key("policy", [asked], 16, "s")
     assert key == table_key("policy", [problem("a")], 16, "s")
     assert len({key, *(table_key(*arguments) for arguments in changed)}) == 8
