@@ -5,10 +5,9 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapo_workload import GROUP_SIZE, LEARNING_RATE, PROMPTS, UPDATES, Question, RoundReport, Workload, questions, score
+from sapo_workload import GROUP_SIZE, LEARNING_RATE, UPDATES, Question, RoundReport, Workload, questions, score
 
 if TYPE_CHECKING:
     from rl.graded import GradedGroup
@@ -29,7 +28,7 @@ def serve(workload: Workload, line: Connection) -> None:
 async def _serve_in_process(workload: Workload, line: Connection) -> None:
     import torch
 
-    generator = build_generator(workload.policy)
+    generator = build_generator(workload)
     learner = build_learner(workload)
     torch.set_num_threads(workload.threads)
 
@@ -46,11 +45,10 @@ async def _serve_in_process(workload: Workload, line: Connection) -> None:
 async def _serve_actors(workload: Workload, line: Connection) -> None:
     from rl.cluster import Cluster, RayGenerator, RayLearner, RayObject
 
-    path, threads = workload.policy, workload.threads
     with Cluster(on_cpu=True) as cluster:
         generator = RayGenerator(cluster.actors(workload.replicas, preload="rollouts.vllm_engine"))
-        ranks = RayObject(cluster.actors(1, threads=threads, preload="rl.training.learner"))
-        await asyncio.gather(generator.start(lambda: build_generator(path)), ranks.start(lambda: build_learner(workload)))
+        ranks = RayObject(cluster.actors(1, threads=workload.threads, preload="rl.training.learner"))
+        await asyncio.gather(generator.start(lambda: build_generator(workload)), ranks.start(lambda: build_learner(workload)))
         learner = RayLearner(ranks, generator)
         version = 0
 
@@ -64,10 +62,10 @@ async def _serve_actors(workload: Workload, line: Connection) -> None:
         await _rounds(workload, line, generator, update, publish)
 
 
-def build_generator(policy: Path) -> "Generator":
+def build_generator(workload: Workload) -> "Generator":
     from rollouts.vllm_engine import VllmGenerator, VllmSettings
 
-    return VllmGenerator(VllmSettings(policy, max_model_len=MAX_MODEL_LEN, max_num_seqs=PROMPTS * GROUP_SIZE))
+    return VllmGenerator(VllmSettings(workload.policy, max_model_len=MAX_MODEL_LEN, max_num_seqs=workload.prompts * GROUP_SIZE))
 
 
 def build_learner(workload: Workload) -> "Learner":
@@ -103,7 +101,7 @@ async def _rounds(
     line.send("ready")
     for number in range(workload.rounds):
         line.recv()
-        mine = asked[number * PROMPTS : (number + 1) * PROMPTS]
+        mine = asked[number * workload.prompts : (number + 1) * workload.prompts]
         t0 = time.perf_counter()
         pending = [run_group(_problem(q, i), GROUP_SIZE, generator, renderer, sampling, f"{number}") for i, q in enumerate(mine)]
         groups = await asyncio.gather(*pending)

@@ -4,7 +4,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from sapo_workload import GROUP_SIZE, LEARNING_RATE, PROMPTS, UPDATES, RoundReport, Workload, questions, score
+from sapo_workload import GROUP_SIZE, LEARNING_RATE, UPDATES, RoundReport, Workload, questions, score
 
 
 def serve(workload: Workload, line: Connection) -> None:
@@ -70,7 +70,7 @@ def serve(workload: Workload, line: Connection) -> None:
         learning_rate=LEARNING_RATE,
         lr_scheduler_type="constant",
         num_generations=GROUP_SIZE,
-        per_device_train_batch_size=PROMPTS * GROUP_SIZE // UPDATES,
+        per_device_train_batch_size=workload.prompts * GROUP_SIZE // UPDATES,
         steps_per_generation=UPDATES,
         gradient_accumulation_steps=1,
         gradient_checkpointing=False,

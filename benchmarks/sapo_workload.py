@@ -7,7 +7,6 @@ from pathlib import Path
 from tasks.families.algebra import Algebra
 
 GROUP_SIZE = 8
-PROMPTS = 32
 UPDATES = 2
 # So small that neither policy moves: the lengths of answers stay what they are.
 LEARNING_RATE = 1e-7
@@ -15,9 +14,13 @@ LEARNING_RATE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`fixed` samples exactly `max_tokens` tokens, otherwise an answer ends where the policy ends it. `threads` are the learner's."""
+    """A round answers `prompts` questions. `fixed` samples exactly `max_tokens` tokens, otherwise an answer ends where the policy ends it.
+
+    `threads` are the learner's.
+    """
 
     policy: Path
+    prompts: int
     fixed: bool
     max_tokens: int
     rounds: int
@@ -49,11 +52,11 @@ class RoundReport:
 
 
 def questions(workload: Workload) -> list[Question]:
-    """`PROMPTS` for each round, none twice."""
+    """`workload.prompts` for each round, none twice."""
     rng = random.Random(workload.seed)
     family = Algebra()
     made: dict[str, Question] = {}
-    while len(made) < PROMPTS * workload.rounds:
+    while len(made) < workload.prompts * workload.rounds:
         example = family.make(rng)
         made[example.key] = Question(example.messages[0].text, getattr(example.target, "answer", ""))
     return list(made.values())

@@ -4,7 +4,7 @@
     python benchmarks/trl_sapo.py policy=FOLDER stops=natural       answers end where the policy ends them
 
 The two take turns, batch of rollouts by batch, so that a busy machine is busy for both. Keys, with defaults:
-policy=<built> hidden=128 layers=4 vl=false  stops=fixed tokens=64  rounds=6 warmup=2  threads=2 compile=false (TRL's)
+policy=<built> hidden=128 layers=4 vl=false  prompts=32  stops=fixed tokens=64  rounds=6 warmup=2  threads=2 compile=false (TRL's)
 our_threads=2 replicas=0 (0: in one process; else Ray actors)  sides=ours,trl
 """
 
@@ -16,13 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
-from sapo_workload import GROUP_SIZE, PROMPTS, RoundReport, Workload
+from sapo_workload import GROUP_SIZE, RoundReport, Workload
 
 DEFAULTS = {
     "policy": "",
     "hidden": "128",
     "layers": "4",
     "vl": "false",
+    "prompts": "32",
     "stops": "fixed",
     "tokens": "64",
     "rounds": "6",
@@ -69,24 +70,26 @@ def main(arguments: list[str]) -> None:
     if unknown:
         raise SystemExit(f"unknown key {', '.join(unknown)}; known: {', '.join(DEFAULTS)}")
     warmup, rounds = int(values["warmup"]), int(values["rounds"])
-    policy = Path(values["policy"]) if values["policy"] else _build(values)
+    shape = int(values["hidden"]), int(values["layers"]), values["vl"] == "true"
+    policy = Path(values["policy"]) if values["policy"] else build_policy(*shape)
     sides = []
     for name in values["sides"].split(","):
         threads = int(values["our_threads" if name == "ours" else "threads"])
         fixed = {"fixed": True, "natural": False}[values["stops"]]
         compiled = values["compile"] == "true"
-        workload = Workload(policy, fixed, int(values["tokens"]), warmup + rounds, threads, compiled, int(values["replicas"]))
+        workload = Workload(
+            policy, int(values["prompts"]), fixed, int(values["tokens"]), warmup + rounds, threads, compiled, int(values["replicas"])
+        )
         sides.append(Side(name, workload))
     for number in range(warmup + rounds):
         for side in sides if number % 2 == 0 else reversed(sides):
             side.round()
     for side in sides:
         side.close()
-    _print(sides, warmup)
+    _print(sides, warmup, int(values["prompts"]) * GROUP_SIZE)
 
 
-def _print(sides: list[Side], warmup: int) -> None:
-    samples = PROMPTS * GROUP_SIZE
+def _print(sides: list[Side], warmup: int, samples: int) -> None:
     kept_rounds, load = len(sides[0].rounds) - warmup, psutil.getloadavg()[0]
     print(f"\n{samples} samples a batch, 2 updates; median of {kept_rounds} batches after {warmup}; load {load:.1f}")
     print(
@@ -117,11 +120,11 @@ def _serve(name: str, workload: Workload, line: Connection) -> None:
     serve(workload, line)
 
 
-def _build(values: dict[str, str]) -> Path:
-    """A tiny untrained policy, in a process of its own: building one loads torch."""
+def build_policy(hidden: int, layers: int, vl: bool) -> Path:
+    """A tiny untrained policy, made in a process of its own: building one loads torch."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_built, (int(values["hidden"]), int(values["layers"]), values["vl"] == "true"))
+        return pool.apply(_built, (hidden, layers, vl))
 
 
 def _built(hidden: int, layers: int, vl: bool) -> Path:
