@@ -20,8 +20,9 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 
 from rewards.errors import RewardError, unknown
 from rewards.outcome import Outcome
-from rewards.plugins import Origin, entry_point_names, load_entry_points, loading
+from rewards.plugins import entry_point_names, load_entry_points
 from tasks.message import Json
+from tasks.plugins import Origin, origin_of
 from tasks.problem import MissingTarget, Target
 
 RewardFn: TypeAlias = Callable[..., Outcome | Awaitable[Outcome]]
@@ -86,7 +87,7 @@ def reward(
                 f"reward {name!r}: own_limit=True is for asynchronous rewards; this one runs in a worker, under the pool's limit"
             )
         targets, settings = _target_types(name, target), _settings_of(name, function)
-        entry = Reward(name, function, targets, settings, version, images, own_limit, loading(function))
+        entry = Reward(name, function, targets, settings, version, images, own_limit, origin_of(function))
         known = _rewards.get(name)
         if (known and known.origin != entry.origin) or (name in BUILT_IN and entry.origin.module != BUILT_IN[name]):
             other = known.origin if known else BUILT_IN[name]

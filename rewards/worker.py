@@ -9,10 +9,11 @@ from pathlib import Path
 from rewards.errors import RewardError
 from rewards.grading import finish, grade_once
 from rewards.outcome import Outcome, Ungraded
-from rewards.plugins import Origin, load_origin
+from rewards.plugins import load_origin
 from rewards.registry import find
 from rewards.transcript import Transcript
 from tasks.message import Json
+from tasks.plugins import Origin
 from tasks.problem import Target
 
 MIB = 1 << 20

@@ -1,15 +1,17 @@
 """One problem to a group of rollouts."""
 
-import hashlib
+import asyncio
 
 from rollouts.generator import Continuation, Generator, Request, Sampling
 from rollouts.render import Renderer
 from rollouts.rollout import Given, Rollout, RolloutGroup, Sampled
+from rollouts.seeds import request_seed
+from rollouts.turns import TurnLoop
 from tasks.problem import Problem
 
 
 async def run_group(problem: Problem, size: int, generator: Generator, renderer: Renderer, sampling: Sampling, stream: str) -> RolloutGroup:
-    """`size` attempts at `problem`, from random streams that depend on `stream` and the problem's id alone.
+    """`size` attempts at `problem` in one turn, from random streams that depend on `stream` and the problem's id alone.
 
     Whatever goes wrong is a failure of this group, in words, never the end of the run.
     """
@@ -20,14 +22,29 @@ async def run_group(problem: Problem, size: int, generator: Generator, renderer:
         prompt = Given(problem.messages, generated.prompt_ids)
         rollouts = tuple(_rollout(problem, i, prompt, c, renderer) for i, c in enumerate(generated.continuations))
     except Exception as error:
-        return RolloutGroup(problem, (), (f"{type(error).__name__}: {error}",) * size)
+        return RolloutGroup(problem, (), (_words(error),) * size)
     return RolloutGroup(problem, rollouts)
 
 
-def request_seed(stream: str, problem_id: str) -> int:
-    """A seed in [0, 2^62), the same for the same stream and problem on every machine."""
-    digest = hashlib.blake2b(f"{stream}/{problem_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 2
+async def run_tool_group(problem: Problem, size: int, turns: TurnLoop, stream: str) -> RolloutGroup:
+    """`size` attempts at a problem with tools, each at its own pace: some wait for tools while others are sampled.
+
+    An attempt that goes wrong is a failure of its own.
+    """
+    outcomes = await asyncio.gather(*(_attempt(problem, index, turns, stream) for index in range(size)))
+    rollouts = tuple(outcome for outcome in outcomes if isinstance(outcome, Rollout))
+    return RolloutGroup(problem, rollouts, tuple(outcome for outcome in outcomes if isinstance(outcome, str)))
+
+
+async def _attempt(problem: Problem, index: int, turns: TurnLoop, stream: str) -> Rollout | str:
+    try:
+        return await turns.rollout(problem, index, stream)
+    except Exception as error:
+        return _words(error)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _rollout(problem: Problem, index: int, prompt: Given, continuation: Continuation, renderer: Renderer) -> Rollout:

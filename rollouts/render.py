@@ -1,20 +1,27 @@
 """Messages to token ids, and sampled token ids back to messages, by the checkpoint's own tokenizer and chat template."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
-from transformers import AutoTokenizer
+import PIL.Image
+from transformers import AutoImageProcessor, AutoTokenizer
 
-from tasks.message import ImagePart, Message, text_message
+from tasks.message import ImagePart, Json, Message, TextPart, text_message
 
 # Placeholders of pixels: sampling one would break the alignment of images and tokens.
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+IMAGE_TOKEN = "<|image_pad|>"
+# Stands for what the assistant said, where only the text after it is wanted.
+_SAID = "\u2063said\u2063"
 
 
 class Renderer:
     """`banned_ids` must never be sampled; any of `stop_ids` ends a turn."""
 
     def __init__(self, path: Path | str) -> None:
+        self._path = path
         self._tokenizer = AutoTokenizer.from_pretrained(path)
         if self._tokenizer.chat_template is None:
             raise ValueError(
@@ -25,10 +32,43 @@ class Renderer:
         ends = {self._tokenizer.eos_token, "<|im_end|>", "<|endoftext|>"}
         self.stop_ids = tuple(sorted(vocabulary[token] for token in ends if token in vocabulary))
 
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Compact ids of the conversation up to where the assistant goes on: one placeholder an image."""
-        text = self._tokenizer.apply_chat_template([_as_chat(m) for m in messages], tokenize=False, add_generation_prompt=True)
-        return self.text_ids(text)
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]] = ()) -> tuple[int, ...]:
+        """Compact ids of the conversation up to where the assistant goes on: one placeholder an image. `tools` are schemas."""
+        return self.text_ids(self._chat(messages, tools))
+
+    def observation_ids(self, responses: Sequence[Message]) -> tuple[int, ...]:
+        """Compact ids of tool messages as they follow a sampled turn, whose end token is not among them, up to where the assistant goes on.
+
+        They are what the chat template puts after the assistant's end token: for Qwen3-VL one user turn with a `<tool_response>` a message.
+        """
+        before = (text_message("user", "."), text_message("assistant", _SAID))
+        rendered = self._chat((*before, *(_without_control_tokens(message) for message in responses)), ())
+        after = rendered.rpartition(_SAID)[2]
+        end = next((token for token in ("<|im_end|>", self._tokenizer.eos_token) if after.startswith(token)), "")
+        return self.text_ids(after.removeprefix(end))
+
+    def num_image_tokens(self, image: PIL.Image.Image) -> int:
+        """Placeholders that an image takes in the learner's ids: its merged patches."""
+        patches = self._image_processor.get_number_of_image_patches(image.height, image.width, {})
+        return int(patches) // int(self._image_processor.merge_size) ** 2
+
+    def expanded(self, compact_ids: Sequence[int], images: Sequence[PIL.Image.Image]) -> tuple[int, ...]:
+        """The learner's ids: each image's placeholder repeated for its merged patches."""
+        if not images:
+            return tuple(compact_ids)
+        placeholder = self._tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+        sizes = iter([self.num_image_tokens(image) for image in images])
+        expanded = tuple(t for token in compact_ids for t in (token,) * (next(sizes) if token == placeholder else 1))
+        assert next(sizes, None) is None, "fewer placeholders than images"
+        return expanded
+
+    @cached_property
+    def _image_processor(self) -> AutoImageProcessor:
+        return AutoImageProcessor.from_pretrained(self._path)
+
+    def _chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]]) -> str:
+        chat = [_as_chat(message) for message in messages]
+        return str(self._tokenizer.apply_chat_template(chat, tools=list(tools) or None, tokenize=False, add_generation_prompt=True))
 
     def text_ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)
@@ -48,5 +88,16 @@ class Renderer:
 
 def _as_chat(message: Message) -> dict[str, object]:
     parts = [{"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in message.parts]
-    plain = message.text if not message.images else parts
-    return {"role": message.role, "content": plain}
+    chat: dict[str, object] = {"role": message.role, "content": message.text if not message.images else parts}
+    if message.tool_calls:
+        chat["tool_calls"] = [{"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls]
+    return chat
+
+
+def _without_control_tokens(message: Message) -> Message:
+    """What a tool says is text: were it read as control tokens, a tool could end its turn, or stand for an image that is not there."""
+    parts = tuple(TextPart(_CONTROL.sub(r"<\1 ", part.text)) if isinstance(part, TextPart) else part for part in message.parts)
+    return Message(message.role, parts)
+
+
+_CONTROL = re.compile(r"<(\||/?(?=(?:tool_call|tool_response|think)>))")

@@ -12,7 +12,13 @@ import PIL.Image
 from tasks.message import ExecutedCall, Message
 from tasks.problem import Problem
 
-Status: TypeAlias = Literal["complete", "truncated", "over_turns", "over_calls", "over_tokens", "over_time"]
+Status: TypeAlias = Literal[
+    "complete", "truncated", "over_length", "over_turns", "over_calls", "over_parallel_calls", "over_image_tokens", "over_time"
+]
+"""How a rollout ended: by itself; at the limit of sampled tokens (`truncated`) or at another limit, which it did not go beyond.
+
+`over_length` is the engine's longest sequence.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,24 @@ Segment: TypeAlias = Given | Sampled
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One attempt at a problem. `index` is its place in its group. The first segment is the prompt."""
+    """One attempt at a problem. `index` is its place in its group. The first segment is the prompt.
+
+    `executed_calls` are the tool calls that ran, `failed_calls` says what went wrong with which kind of call (`rollouts.tools.runner`),
+    `tool_s` are the seconds in which it waited for tools.
+    """
 
     problem: Problem
     index: int
     segments: tuple[Segment, ...]
     status: Status
     executed_calls: tuple[ExecutedCall, ...] = ()
+    failed_calls: tuple[str, ...] = ()
+    tool_s: float = 0.0
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether a limit ended it, and not the policy."""
+        return self.status != "complete"
 
     @property
     def token_ids(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from rollouts.checkpoint_weights import CheckpointWeights
 from rollouts.engine_limits import EngineLimits
 from rollouts.engine_thread import EngineThread
 from rollouts.generator import Continuation, Generated, Request
-from rollouts.sample_seed import sample_seed
+from rollouts.seeds import sample_seed
 from rollouts.vllm_environment import prepare_environment
 
 if TYPE_CHECKING:
