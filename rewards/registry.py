@@ -14,9 +14,9 @@ loop instead of a worker process. It may return `Ungraded(reason)`; anything els
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import UnionType
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from rewards.errors import RewardError, unknown
 from rewards.outcome import Outcome
@@ -30,14 +30,17 @@ F = TypeVar("F", bound=RewardFn)
 
 BUILT_IN: Mapping[str, str] = {
     name: f"rewards.verifiers.{name}"
-    for name in ("boxes", "choice", "count", "exact", "format", "length", "math", "number", "puzzle", "text")
+    for name in ("boxes", "boxes_3d", "choice", "count", "exact", "format", "length", "math", "number", "points", "puzzle", "text")
 } | {"judge": "rewards.judge.reward"}
 """Rewards of this package by module; loaded when first asked for, so that importing the registry imports no sympy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """A registered reward. `targets` is empty when it grades any target. `origin` is what another process loads to know it too."""
+    """A registered reward. `targets` is empty when it grades any target. `origin` is what another process loads to know it too.
+
+    `choices` holds the values of each setting that is annotated as a `Literal`.
+    """
 
     name: str
     function: RewardFn
@@ -47,6 +50,7 @@ class Reward:
     images: bool
     own_limit: bool
     origin: Origin
+    choices: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
 
     @property
     def is_async(self) -> bool:
@@ -65,6 +69,8 @@ class Reward:
                 raise RewardError(
                     f"reward {self.name!r}: setting {key} is {value!r}; it takes a {type(default).__name__} such as {default!r}"
                 )
+            if key in self.choices and value not in self.choices[key]:
+                raise unknown(f"value of setting {key} of reward {self.name!r}:", str(value), map(str, self.choices[key]))
 
 
 _rewards: dict[str, Reward] = {}
@@ -87,7 +93,7 @@ def reward(
                 f"reward {name!r}: own_limit=True is for asynchronous rewards; this one runs in a worker, under the pool's limit"
             )
         targets, settings = _target_types(name, target), _settings_of(name, function)
-        entry = Reward(name, function, targets, settings, version, images, own_limit, origin_of(function))
+        entry = Reward(name, function, targets, settings, version, images, own_limit, origin_of(function), _choices_of(function))
         known = _rewards.get(name)
         if (known and known.origin != entry.origin) or (name in BUILT_IN and entry.origin.module != BUILT_IN[name]):
             other = known.origin if known else BUILT_IN[name]
@@ -162,6 +168,11 @@ def _settings_of(name: str, function: RewardFn) -> Mapping[str, Json]:
             f"reward {name!r} takes {positional} positional parameters; it must take two, (target, transcript), then settings after *"
         )
     return settings
+
+
+def _choices_of(function: RewardFn) -> Mapping[str, tuple[Json, ...]]:
+    annotations = {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
+    return {name: get_args(annotation) for name, annotation in annotations.items() if get_origin(annotation) is Literal}
 
 
 def _same_kind(value: Json, default: Json) -> bool:

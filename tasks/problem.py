@@ -55,8 +55,57 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class BoxesTarget:
+    """`size` is the width and height, in pixels, of the image in whose pixels answers may be; without it they are in 0-1000."""
+
     kind: ClassVar[str] = "boxes"
     boxes: tuple[Box, ...]
+    size: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A bitmap of `width` x `height` over the whole image as COCO's run lengths: down the columns, outside and inside in turn."""
+
+    width: int
+    height: int
+    runs: tuple[int, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The union of polygons, each x1, y1, x2, y2, ... in 0-1000 coordinates."""
+
+    polygons: tuple[tuple[float, ...], ...]
+    label: str = ""
+
+
+Region: TypeAlias = Box | Mask | Outline
+
+
+@dataclass(frozen=True, slots=True)
+class PointsTarget:
+    """One region for each thing that a point has to lie in. `size` as in `BoxesTarget`."""
+
+    kind: ClassVar[str] = "points"
+    regions: tuple[Region, ...]
+    size: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Box3d:
+    """Centre and size in metres in the camera's frame (x right, y down, z ahead), and three angles as the data has them."""
+
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]
+    angles: tuple[float, float, float]
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes3dTarget:
+    kind: ClassVar[str] = "boxes_3d"
+    boxes: tuple[Box3d, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +130,18 @@ class MissingTarget:
     kind: ClassVar[str] = "missing"
 
 
-Target: TypeAlias = MathTarget | NumberTarget | TextTarget | ChoiceTarget | BoxesTarget | CountTarget | PuzzleTarget | MissingTarget
+Target: TypeAlias = (
+    MathTarget
+    | NumberTarget
+    | TextTarget
+    | ChoiceTarget
+    | BoxesTarget
+    | PointsTarget
+    | Boxes3dTarget
+    | CountTarget
+    | PuzzleTarget
+    | MissingTarget
+)
 
 
 @dataclass(frozen=True, slots=True)

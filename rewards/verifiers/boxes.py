@@ -1,44 +1,44 @@
 """Grounding: boxes matched one to one to the gold boxes by their overlap."""
 
+from typing import Literal
+
 from rewards.answer import final_answer
-from rewards.boxes import boxes_in_json, iou
-from rewards.outcome import Grade
-from rewards.plain import normal_text
+from rewards.outcome import Grade, Ungraded
 from rewards.registry import reward
 from rewards.transcript import Transcript
+from rewards.visual.boxes import RELATIVE, giou, iou, items_in
+from rewards.visual.matching import UNREADABLE, matched_grade, matched_overlaps
 from tasks.problem import Box, BoxesTarget
 
+NO_SIZE = Ungraded("no-image-size", "coordinates=pixels needs the size of the image in the target: {boxes: ..., size: [width, height]}")
 
-@reward("boxes", target=BoxesTarget)
-def grade_boxes(target: BoxesTarget, transcript: Transcript, *, threshold: float = 0.5, labels: bool = True) -> Grade:
-    """2 * (sum of matched IoU) / (boxes + gold boxes): for one box its IoU, and every box too many or missing lowers it.
 
-    Right when as many boxes as there are gold ones all reach `threshold`. With `labels`, a box matches under its own label alone, where
-    both have one. The parts are the mean matched IoU, precision and recall. No gold box: right is the empty list.
+@reward("boxes", target=BoxesTarget, version="2")
+def grade_boxes(
+    target: BoxesTarget,
+    transcript: Transcript,
+    *,
+    threshold: float = 0.5,
+    labels: bool = True,
+    value: Literal["overlap", "f1"] = "overlap",
+    overlap: Literal["iou", "giou"] = "iou",
+    coordinates: Literal["relative", "pixels"] = "relative",
+) -> Grade | Ungraded:
+    """2 * (sum of matched overlaps) / (boxes + gold boxes): for one box its IoU, and every box too many or missing lowers it.
+
+    With value=f1 every match that reaches `threshold` counts 1 and the others 0. Right when as many boxes as there are gold ones all
+    reach it. With `labels`, a box matches under its own label alone, where both have one. A GIoU below 0 counts 0, or else many wide
+    boxes would be worth more than none. The answer's coordinates are 0-1000 (Qwen3-VL) or pixels of an image of `target.size` (Qwen2.5-VL).
     """
+    if coordinates == "pixels" and target.size is None:
+        return NO_SIZE
     text = final_answer(transcript.final_text)
-    found = boxes_in_json(text)
-    if found is None:
-        return Grade(0.0, False, None, {"iou": 0.0, "precision": 0.0, "recall": 0.0})
-    if not found or not target.boxes:
-        right = not found and not target.boxes
-        return Grade(float(right), right, text, {"iou": float(right), "precision": float(right), "recall": float(right)})
-    overlaps = matched_overlaps(target.boxes, tuple(found), labels=labels)
-    hits = sum(overlap >= threshold for overlap in overlaps)
-    parts = {"iou": sum(overlaps) / len(target.boxes), "precision": hits / len(found), "recall": hits / len(target.boxes)}
-    right = hits == len(found) == len(target.boxes)
-    return Grade(2 * sum(overlaps) / (len(found) + len(target.boxes)), right, text, parts)
+    found = items_in(text, target.size or RELATIVE) if coordinates == "pixels" else items_in(text)
+    if found is None or found.points:
+        return UNREADABLE
+    overlaps = matched_overlaps(target.boxes, found.boxes, iou if overlap == "iou" else _giou_from_0, labels=labels)
+    return matched_grade(len(target.boxes), len(found), overlaps, text, threshold=threshold, continuous=value == "overlap")
 
 
-def matched_overlaps(gold: tuple[Box, ...], found: tuple[Box, ...], *, labels: bool) -> list[float]:
-    """The overlaps of the assignment with the largest sum."""
-    from scipy.optimize import linear_sum_assignment
-
-    table = [[0.0 if labels and _differ(a.label, b.label) else iou(a, b) for b in found] for a in gold]
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    return [table[row][column] for row, column in zip(rows, columns, strict=True)]
-
-
-def _differ(mine: str, other: str) -> bool:
-    mine, other = normal_text(mine), normal_text(other)
-    return bool(mine) and bool(other) and mine != other
+def _giou_from_0(a: Box, b: Box) -> float:
+    return max(0.0, giou(a, b))

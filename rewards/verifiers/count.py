@@ -1,13 +1,14 @@
 """Counting: a number, a number word, or as many boxes or points as there are things."""
 
 import re
+from typing import Literal
 
 from rewards.answer import final_answer
-from rewards.boxes import items_in_json
 from rewards.outcome import Grade
 from rewards.plain import boxes_in, stated_answer
 from rewards.registry import reward
 from rewards.transcript import Transcript
+from rewards.visual.boxes import Items, items_in
 from tasks.problem import CountTarget
 
 _UNITS = (
@@ -31,18 +32,29 @@ _UNSURE = re.compile(
 )  # fmt: skip
 
 
-@reward("count", target=CountTarget)
-def grade_count(target: CountTarget, transcript: Transcript, *, by: str = "any") -> Grade:
-    """1 for the right count. `by` is "number", "items" (a JSON list of boxes or points, whose distinct ones count) or "any"."""
+@reward("count", target=CountTarget, version="2")
+def grade_count(target: CountTarget, transcript: Transcript, *, by: Literal["any", "number", "boxes", "points"] = "any") -> Grade:
+    """1 for the right count: a number, or as many distinct boxes or points as there are things; `by` says which is asked for.
+
+    A list of both is no count, nor is a list with words beside it that state another number.
+    """
     text = final_answer(transcript.final_text)
-    count = None
-    if by in ("any", "items"):
-        items = items_in_json(text)
-        count = None if items is None else len(set(items))
-    if count is None and by in ("any", "number"):
-        count = stated_count(text)
+    items = None if by == "number" else items_in(text)
+    count = _plain_count(text, by) if items is None else _items_count(items, by)
     right = count == target.count
     return Grade(float(right), right, None if count is None else str(count))
+
+
+def _plain_count(text: str, by: str) -> int | None:
+    return stated_count(text) if by in ("any", "number") else None
+
+
+def _items_count(items: Items, by: str) -> int | None:
+    if (items.boxes and items.points) or (items.boxes and by == "points") or (items.points and by == "boxes"):
+        return None
+    count = len({(box.x1, box.y1, box.x2, box.y2) for box in items.boxes} | {(point.x, point.y) for point in items.points})
+    stated = _TOKEN.search(items.words) is not None
+    return None if stated and stated_count(items.words) != count else count
 
 
 def stated_count(text: str) -> int | None:

@@ -60,8 +60,14 @@ def test_only_an_asynchronous_reward_may_have_its_own_limit() -> None:
         reward("own_limit_of_a_worker", target="any", own_limit=True)(graded)
 
 
+def test_a_value_that_a_setting_does_not_have_names_the_nearest() -> None:
+    with pytest.raises(RewardError, match=r"value of setting overlap of reward 'boxes': 'gi_ou'; did you mean 'giou'"):
+        find("boxes").check_settings({"overlap": "gi_ou"})
+    find("boxes").check_settings({"overlap": "giou"})
+
+
 def test_a_target_that_is_no_kind_of_target_is_refused() -> None:
-    with pytest.raises(RewardError, match="target=str is not a kind of target; take one of BoxesTarget"):
+    with pytest.raises(RewardError, match="target=str is not a kind of target; take one of Boxes3dTarget, BoxesTarget"):
         reward("wrong_target", target=str)(graded)
 
 

@@ -4,7 +4,22 @@ import pytest
 
 from tasks.errors import RowError
 from tasks.gold import TARGET_KINDS, read_target
-from tasks.problem import Box, BoxesTarget, ChoiceTarget, CountTarget, MathTarget, MissingTarget, NumberTarget, Target, TextTarget
+from tasks.problem import (
+    Box,
+    Box3d,
+    Boxes3dTarget,
+    BoxesTarget,
+    ChoiceTarget,
+    CountTarget,
+    Mask,
+    MathTarget,
+    MissingTarget,
+    NumberTarget,
+    Outline,
+    PointsTarget,
+    Target,
+    TextTarget,
+)
 
 CHOICES = ("red", "green", "A")
 
@@ -31,6 +46,25 @@ CHOICES = ("red", "green", "A")
         ("boxes", [[1, 2, 3, 4], [0, 0, 1000, 1000]], BoxesTarget((Box(1, 2, 3, 4), Box(0, 0, 1000, 1000)))),
         ("boxes", {"bbox_2d": [1, 2, 3, 4], "label": "cat"}, BoxesTarget((Box(1, 2, 3, 4, "cat"),))),
         ("boxes", '[{"bbox_2d": [1, 2, 3, 4], "label": null}]', BoxesTarget((Box(1, 2, 3, 4),))),
+        ("boxes", {"boxes": [[1, 2, 3, 4]], "size": [64, 48]}, BoxesTarget((Box(1, 2, 3, 4),), (64.0, 48.0))),
+        (
+            "boxes",
+            {"boxes": [[32, 12, 64, 48]], "size": [64, 48], "coordinates": "pixels"},
+            BoxesTarget((Box(500, 250, 1000, 1000),), (64.0, 48.0)),
+        ),
+        ("points", [[1, 2, 3, 4]], PointsTarget((Box(1, 2, 3, 4),))),
+        ("points", {"mask": {"size": [2, 3], "counts": [1, 5]}, "label": "cat"}, PointsTarget((Mask(3, 2, (1, 5), "cat"),))),
+        (
+            "points",
+            {"regions": [{"mask": [[0, 0, 32, 0, 32, 48]]}], "size": [64, 48], "coordinates": "pixels"},
+            PointsTarget((Outline(((0.0, 0.0, 500.0, 0.0, 500.0, 1000.0),)),), (64.0, 48.0)),
+        ),
+        ("points", {"mask": [0, 0, 1, 0, 1, 1]}, PointsTarget((Outline(((0.0, 0.0, 1.0, 0.0, 1.0, 1.0),)),))),
+        (
+            "boxes_3d",
+            [{"bbox_3d": [1, 2, 3, 4, 5, 6, 0, 0.5, -1], "label": "car"}],
+            Boxes3dTarget((Box3d((1, 2, 3), (4, 5, 6), (0, 0.5, -1), "car"),)),
+        ),
     ],
 )
 def test_gold_answers_of_each_kind(kind: str, value: object, target: Target) -> None:
@@ -75,6 +109,17 @@ def test_no_boxes_as_text_are_a_missing_target() -> None:
         ("boxes", [[30, 20, 10, 40]], "with x1 < x2 and y1 < y2"),
         ("boxes", [[10, 20, 1280, 40]], r"box \[10, 20, 1280, 40\]: corners are relative, from 0 to 1000"),
         ("boxes", [{"bbox": [1, 2, 3, 4]}], "a box is"),
+        ("boxes", {"boxes": [[1, 2, 3, 4]], "coordinates": "pixels"}, "pixels need size"),
+        ("boxes", {"boxes": [[1, 2, 3, 4]], "coordinates": "pixel"}, "'relative' .0-1000. or 'pixels', not 'pixel'"),
+        ("boxes", {"boxes": [[1, 2, 3, 4]], "size": [64]}, r"size is \[width, height\]"),
+        ("boxes", {"boxes": [[1, 2, 65, 4]], "size": [64, 48], "coordinates": "pixels"}, "pixels of an image of 64 x 48"),
+        ("points", {"mask": {"size": [2, 3], "counts": [1, 4]}}, "add up to 6"),
+        ("points", {"mask": {"size": [2], "counts": [2]}}, r"size: \[height, width\]"),
+        ("points", {"mask": [[0, 0, 1, 1]]}, "at least three corners"),
+        ("points", {"mask": [[0, 0, 1, 1, 1, 1001]]}, "from 0 to 1000 across"),
+        ("points", {"mask": "abc"}, "run-length mask"),
+        ("boxes_3d", [[1, 2, 3]], "a 3D box is"),
+        ("boxes_3d", [[0, 0, 0, 1, 0, 1, 0, 0, 0]], "the sizes"),
     ],
 )
 def test_impossible_gold_says_why(kind: str, value: object, reason: str) -> None:
