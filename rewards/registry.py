@@ -30,7 +30,22 @@ F = TypeVar("F", bound=RewardFn)
 
 BUILT_IN: Mapping[str, str] = {
     name: f"rewards.verifiers.{name}"
-    for name in ("boxes", "boxes_3d", "choice", "count", "exact", "format", "length", "math", "number", "points", "puzzle", "text")
+    for name in (
+        "boxes",
+        "boxes_3d",
+        "choice",
+        "count",
+        "exact",
+        "format",
+        "function_call",
+        "json_schema",
+        "length",
+        "math",
+        "number",
+        "points",
+        "puzzle",
+        "text",
+    )
 } | {"judge": "rewards.judge.reward"}
 """Rewards of this package by module; loaded when first asked for, so that importing the registry imports no sympy."""
 

@@ -124,6 +124,35 @@ class PuzzleTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedCall:
+    """A function's name, and its arguments as a JSON object.
+
+    In it `{"$any_of": [...], "$optional": true}` may stand for a value, at any depth: any of these is right, or none at all.
+    """
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallTarget:
+    """The calls to be made, each once; in this order if `ordered`. No calls: right is to call nothing."""
+
+    kind: ClassVar[str] = "function_call"
+    calls: tuple[ExpectedCall, ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchemaTarget:
+    """A JSON schema, and the only right value where there is one; both as JSON text."""
+
+    kind: ClassVar[str] = "json_schema"
+    schema: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MissingTarget:
     """The data has no gold answer: nothing can be graded, and every reward says so."""
 
@@ -140,6 +169,8 @@ Target: TypeAlias = (
     | Boxes3dTarget
     | CountTarget
     | PuzzleTarget
+    | FunctionCallTarget
+    | JsonSchemaTarget
     | MissingTarget
 )
 

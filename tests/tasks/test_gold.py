@@ -137,3 +137,21 @@ def test_impossible_gold_says_why(kind: str, value: object, reason: str) -> None
 def test_a_letter_that_fits_no_choice_or_two_says_so(value: str, reason: str) -> None:
     with pytest.raises(RowError, match=reason):
         read_target("choice", value, CHOICES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("function_call", "[{", "is no JSON"),
+        ("function_call", 5, "function calls are a list"),
+        ("function_call", [5], "a call is {name, arguments}, not 5"),
+        ("function_call", [{"f": {"x": 1}}], "a call is {name, arguments}"),
+        ("function_call", [{"name": "f", "arguments": [1]}], r"arguments of f are an object, not \[1\]"),
+        ("function_call", {"calls": [], "order": True}, "not order"),
+        ("json_schema", 5, "a JSON schema is an object, not 5"),
+        ("json_schema", {"type": "nothing"}, "no JSON schema: 'nothing' is not"),
+    ],
+)
+def test_impossible_structured_gold_says_why(kind: str, value: object, reason: str) -> None:
+    with pytest.raises(RowError, match=reason):
+        read_target(kind, value, ())
