@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, str] = {
         "count",
         "exact",
         "format",
+<<<<<<< HEAD
         "function_call",
         "json_schema",
         "length",
@@ -44,6 +45,16 @@ BUILT_IN: Mapping[str, str] = {
         "number",
         "points",
         "puzzle",
+=======
+        "language_mixing",
+        "length",
+        "math",
+        "number",
+        "overlong",
+        "points",
+        "puzzle",
+        "repetition",
+>>>>>>> c2163c4 (Rewards for repetition, language mixing and length; the overlong slope has a name of its own)
         "text",
     )
 } | {"judge": "rewards.judge.reward"}

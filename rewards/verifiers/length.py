@@ -1,20 +1,24 @@
-"""Overlong shaping: a slope from no penalty to a full one before a hard limit (DAPO, arXiv 2503.14476, eq. 13; here in characters)."""
+"""Plain length shaping: a full reward between two bounds, a slope outside of them."""
 
 from rewards.outcome import Grade
 from rewards.registry import reward
+from rewards.response_length import length_of
 from rewards.transcript import Transcript
 from tasks.problem import Target
 
 
 @reward("length", target="any")
-def grade_length(target: Target, transcript: Transcript, *, limit: int = 8192, slope: int = 1024) -> Grade:
-    """0 up to `limit - slope` characters of the policy's own text, then linearly down to -1 at `limit`; -1 for a response that was cut off.
+def grade_length(
+    target: Target, transcript: Transcript, *, least: int = 0, most: int = 0, slope: int = 0, unit: str = "words", of: str = "answer"
+) -> Grade:
+    """1 from `least` to `most` units (0: no upper bound), falling linearly to 0 over `slope` units outside; with slope 0 at once.
 
-    Blanks at its end count too, so that padding is not free.
+    `unit` is "words" (a Chinese character is one) or "characters"; `of` is "answer", the final answer alone, or "response", thinking
+    included.
     """
-    if limit <= 0 or not 0 < slope <= limit:
-        raise ValueError(f"limit={limit}, slope={slope}: 0 < slope <= limit")
-    if not transcript.complete:
-        return Grade(-1.0)
-    length = sum(len(message.text) for message in transcript.response if message.role == "assistant")
-    return Grade(max(-1.0, min(0.0, (limit - slope - length) / slope)))
+    if least < 0 or slope < 0 or (most and most < least):
+        raise ValueError(f"least={least}, most={most}, slope={slope}: 0 <= least <= most, 0 <= slope")
+    length = length_of(transcript, unit, of)
+    excess = max(least - length, length - most if most else 0, 0)
+    reward_value = max(0.0, 1.0 - excess / slope) if slope else float(excess == 0)
+    return Grade(reward_value, excess == 0, None, {unit: float(length)})

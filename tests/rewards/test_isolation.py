@@ -74,7 +74,7 @@ def test_waiting_in_the_queue_never_becomes_a_verdict(pool: RewardPool) -> None:
 
 
 def test_the_pool_gives_the_same_grade_as_the_plain_call(pool: RewardPool) -> None:
-    spec = RewardSpec((Component("math"), Component("format", 0.1, gate="math"), Component("length", 0.5, {"limit": 30, "slope": 20})))
+    spec = RewardSpec((Component("math"), Component("format", 0.1, gate="math"), Component("overlong", 0.5, {"limit": 30, "slope": 20})))
     for text in (r"<think>a</think>\boxed{1/2}", r"\boxed{0.5}", r"<think>b</think>\boxed{2}", "<think>"):
         call = (spec, MathTarget(r"\frac12"), response(text))
         assert pool.grade_all([call]) == [grade_here(*call)]

@@ -98,13 +98,5 @@ def test_a_tolerance_pays_for_approximations_only_when_asked() -> None:
     assert [strict.verdict, loose.verdict] == [False, True]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("characters", "penalty"), [(10, 0.0), (100, 0.0), (150, -0.5), (200, -1.0), (1000, -1.0)])
-def test_overlong_shaping_is_a_slope_to_minus_one(characters: int, penalty: float) -> None:
-    from rewards.mixture import Component, RewardSpec
-
-    spec = RewardSpec((Component("length", settings={"limit": 200, "slope": 100}),))
-    assert grade_here(spec, MathTarget("1"), response("x" * characters)).reward == penalty  # type: ignore[union-attr]
-
-
 def test_a_response_cut_off_by_a_limit_has_no_format() -> None:
     assert grade_here("format", MathTarget("1"), response("<think>a</think>12", complete=False)).reward == 0.0  # type: ignore[union-attr]
