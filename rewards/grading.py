@@ -14,16 +14,24 @@ from rewards.outcome import Grade, NotFiniteError, Outcome, Ungraded
 from rewards.registry import Reward
 from rewards.transcript import Transcript
 from tasks.message import ImagePart, Json, Message
-from tasks.problem import MissingTarget, Target
+from tasks.problem import RewardNotation, Target
 
 DETAIL_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What one reward said, and the seconds that it took; None where its worker died and nobody measured."""
+
+    outcome: Outcome
+    seconds: float | None
 
 
 async def grade_once(
     entry: Reward, settings: Mapping[str, Json], target: Target, transcript: Transcript, timeout_s: float | None = None
 ) -> Outcome:
     """What the reward says. `timeout_s` bounds asynchronous rewards only: nothing in a process can stop one that computes."""
-    if isinstance(target, MissingTarget):
+    if not entry.can_grade(target):
         return Ungraded("missing-target")
     seen = transcript if entry.images else without_images(transcript)
     try:
@@ -35,7 +43,7 @@ async def grade_once(
         return Ungraded(_reason(error), f"{type(error).__name__}: {error}"[:DETAIL_CHARS])
 
 
-def grade_here(reward: str | Mapping[str, float] | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
+def grade_here(reward: RewardNotation | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
     """Grades in this process, unprotected against a reward that hangs or crashes: for tests and notebooks. Synchronous rewards only."""
     spec = spec_of(reward)
     entries = check_spec(spec, target)

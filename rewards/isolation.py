@@ -12,8 +12,10 @@ The time limit of a call starts when a worker starts that call; waiting in the q
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeAlias
 
@@ -21,17 +23,26 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from rewards.errors import RewardError
 from rewards.forkserver import EXIT_0, WorkerServer
-from rewards.grading import grade_once, without_images
-from rewards.mixture import RewardSpec, check_spec, combine, spec_of
+from rewards.grading import Timed, grade_once, without_images
+from rewards.mixture import Component, RewardSpec, check_spec, combine, spec_of
 from rewards.outcome import Outcome, Ungraded
 from rewards.plugins import load_plugin
 from rewards.registry import BUILT_IN, Reward, plugin_origins
 from rewards.transcript import Transcript
 from rewards.worker import WorkerCall, run_batch, start_worker
-from tasks.problem import MissingTarget, Target
+from tasks.problem import RewardNotation, Target
 
-Call: TypeAlias = tuple[str | Mapping[str, float] | RewardSpec, Target, Transcript]
-Outcomes: TypeAlias = tuple[Outcome, ...]
+Call: TypeAlias = tuple[RewardNotation | RewardSpec, Target, Transcript]
+Outcomes: TypeAlias = tuple[Timed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """An outcome, and what it was made of: each component by its key in the mixture, raw, whether or not it could be graded."""
+
+    outcome: Outcome
+    components: Mapping[str, Timed]
+
 
 BATCH = 16
 """Calls a task at the most. Built-in rewards only: a user's code might stop the timer, so each call of it is a task with pebble's limit."""
@@ -81,11 +92,15 @@ class RewardPool:
                 if not future.done():
                     future.set_exception(BrokenProcessPool("the pool is closed"))
 
-    async def grade(self, reward: str | Mapping[str, float] | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
+    async def grade(self, reward: RewardNotation | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
         return (await self.grade_many([(reward, target, transcript)]))[0]
 
     async def grade_many(self, calls: Sequence[Call]) -> list[Outcome]:
         """The outcomes, in order. Raises `RewardError` for an unknown reward or setting, and for a target that a reward does not grade."""
+        return [breakdown.outcome for breakdown in await self.break_down(calls)]
+
+    async def break_down(self, calls: Sequence[Call]) -> list[Breakdown]:
+        """As `grade_many`, with what every component said and how long it took."""
         prepared = [_Prepared.of(*call) for call in calls]
         in_loop = asyncio.gather(*(call.in_loop(self._timeout_s) for call in prepared))
         from_workers, from_loop = await asyncio.gather(self._in_workers([call.worker_call for call in prepared]), in_loop)
@@ -121,7 +136,7 @@ class RewardPool:
         except BrokenProcessPool as error:
             if attempt < ATTEMPTS and not self._closed:
                 return await self._run(batch, attempt + 1)
-            return [_all(call, Ungraded("closed" if self._closed else "crash", str(error))) for call in batch]
+            return [_all(call, Timed(Ungraded("closed" if self._closed else "crash", str(error)), None)) for call in batch]
         except (ProcessExpired, TimeoutError) as error:
             if len(batch) == 1 and isinstance(error, TimeoutError) and attempt == 1:
                 return await self._run(batch, attempt + 1)
@@ -148,11 +163,12 @@ class RewardPool:
         future.add_done_callback(self._in_flight.discard)
         return future
 
-    def _death(self, error: ProcessExpired | TimeoutError) -> Ungraded:
+    def _death(self, error: ProcessExpired | TimeoutError) -> Timed:
         if isinstance(error, TimeoutError) or error.exitcode == -signal.SIGALRM:
-            return Ungraded("timeout", f"over {self._timeout_s:g} s")
+            return Timed(Ungraded("timeout", f"over {self._timeout_s:g} s"), self._timeout_s)
         code = 0 if error.exitcode == EXIT_0 else error.exitcode
-        return Ungraded("crash", f"the worker was killed by signal {-code}" if code < 0 else f"the worker left with status {code}")
+        how = f"was killed by signal {-code}" if code < 0 else f"left with status {code}"
+        return Timed(Ungraded("crash", f"the worker {how}"), None)
 
 
 class _Prepared:
@@ -162,34 +178,47 @@ class _Prepared:
         self._spec, self._entries, self._target, self._transcript = spec, entries, target, transcript
 
     @classmethod
-    def of(cls, reward: str | Mapping[str, float] | RewardSpec, target: Target, transcript: Transcript) -> "_Prepared":
+    def of(cls, reward: RewardNotation | RewardSpec, target: Target, transcript: Transcript) -> "_Prepared":
         spec = spec_of(reward)
         return cls(spec, check_spec(spec, target), target, transcript)
 
     @property
     def worker_call(self) -> WorkerCall | None:
-        chosen = [(e, c) for e, c in zip(self._entries, self._spec.components, strict=True) if not e.is_async]
-        if not chosen or isinstance(self._target, MissingTarget):
+        chosen = [(e, c) for e, c in self._graded if not e.is_async]
+        if not chosen:
             return None
         seen = self._transcript if any(entry.images for entry, _ in chosen) else without_images(self._transcript)
         return WorkerCall(tuple((e.origin, e.name, c.settings) for e, c in chosen), self._target, seen)
 
     async def in_loop(self, timeout_s: float) -> Outcomes:
-        chosen = [(e, c) for e, c in zip(self._entries, self._spec.components, strict=True) if e.is_async]
-        limits = [None if entry.own_limit else timeout_s for entry, _ in chosen]
-        graded = (grade_once(e, c.settings, self._target, self._transcript, s) for (e, c), s in zip(chosen, limits, strict=True))
-        return tuple(await asyncio.gather(*graded))
+        chosen = [(e, c) for e, c in self._graded if e.is_async]
+        return tuple(await asyncio.gather(*(self._in_time(e, c, timeout_s) for e, c in chosen)))
 
-    def combined(self, from_workers: Outcomes, from_loop: Outcomes) -> Outcome:
-        if isinstance(self._target, MissingTarget):
-            return Ungraded("missing-target")
+    def combined(self, from_workers: Outcomes, from_loop: Outcomes) -> Breakdown:
         worker, loop = iter(from_workers), iter(from_loop)
-        return combine(self._spec, tuple(next(loop) if entry.is_async else next(worker) for entry in self._entries))
+        timings = tuple(
+            Timed(Ungraded("missing-target"), 0.0) if not entry.can_grade(self._target) else next(loop) if entry.is_async else next(worker)
+            for entry in self._entries
+        )
+        whole = combine(self._spec, tuple(timed.outcome for timed in timings))
+        return Breakdown(whole, {part.key: timed for part, timed in zip(self._spec.components, timings, strict=True)})
+
+    @property
+    def _graded(self) -> list[tuple[Reward, Component]]:
+        """The components that can grade this target; the others say `missing-target` without being called."""
+        pairs = zip(self._entries, self._spec.components, strict=True)
+        return [(entry, component) for entry, component in pairs if entry.can_grade(self._target)]
+
+    async def _in_time(self, entry: Reward, component: Component, timeout_s: float) -> Timed:
+        started = time.perf_counter()
+        limit = None if entry.own_limit else timeout_s
+        outcome = await grade_once(entry, component.settings, self._target, self._transcript, limit)
+        return Timed(outcome, time.perf_counter() - started)
 
 
 def _is_built_in(call: WorkerCall | None) -> bool:
     return call is not None and all(name in BUILT_IN for _, name, _ in call.components)
 
 
-def _all(call: WorkerCall, outcome: Outcome) -> Outcomes:
+def _all(call: WorkerCall, outcome: Timed) -> Outcomes:
     return tuple(outcome for _ in call.components)

@@ -1,14 +1,19 @@
-"""Several rewards as one: weights, gates, clipping. Every component stays visible, raw, in `Grade.parts`."""
+"""Several rewards as one: weights, gates, clipping. Every component stays visible, raw, in `Grade.parts`.
+
+In YAML and data a mixture is written by component, as a weight or in full; the first is the main one:
+
+    {math: 1.0, format: {weight: 0.2, gate: math}, overlong: {reward: length, clip: [-1, 0], settings: {limit: 4096}}}
+"""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rewards.errors import RewardError
+from rewards.errors import RewardError, unknown
 from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.registry import Reward, find
 from tasks.message import Json
-from tasks.problem import Target
+from tasks.problem import RewardNotation, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,39 @@ class RewardSpec:
                 raise RewardError(f"component {component.key!r}: normalise needs clip=(low, high)")
 
 
-def spec_of(reward: str | Mapping[str, float] | RewardSpec) -> RewardSpec:
-    """A reward's name, weights by reward name (the first is the main one), or a spec as it is."""
+def spec_of(reward: RewardNotation | RewardSpec) -> RewardSpec:
+    """The mixture that a reward's name, or a mixture as it is written, stands for. Raises `RewardError`."""
     if isinstance(reward, RewardSpec):
         return reward
     if isinstance(reward, str):
         return RewardSpec((Component(reward),))
-    return RewardSpec(tuple(Component(name, float(weight)) for name, weight in reward.items()))
+    return RewardSpec(tuple(_component(name, written) for name, written in reward.items()))
+
+
+_KEYS = ("reward", "weight", "settings", "gate", "clip", "normalise")
+
+
+def _component(name: str, written: float | Mapping[str, Json]) -> Component:
+    if not isinstance(written, Mapping):
+        return Component(name, _number(name, "its weight", written))
+    for key in written:
+        if key not in _KEYS:
+            raise unknown(f"key of component {name!r}:", key, _KEYS)
+    reward, gate, normalise = written.get("reward") or name, written.get("gate"), written.get("normalise") or False
+    settings, clip = written.get("settings") or {}, written.get("clip")
+    if not isinstance(reward, str) or not isinstance(settings, dict) or not isinstance(normalise, bool):
+        raise RewardError(f"component {name!r}: reward is a name, settings a mapping, normalise true or false")
+    if not (gate is None or isinstance(gate, str)) or not (clip is None or (isinstance(clip, list) and len(clip) == 2)):
+        raise RewardError(f"component {name!r}: gate is the name of another component, clip a list [low, high]")
+    bounds = None if clip is None else (_number(name, "clip", clip[0]), _number(name, "clip", clip[1]))
+    weight = written.get("weight")
+    return Component(reward, 1.0 if weight is None else _number(name, "weight", weight), settings, name, gate, bounds, normalise)
+
+
+def _number(name: str, what: str, value: Json) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RewardError(f"component {name!r}: {what} is {value!r}, not a number")
+    return float(value)
 
 
 def check_spec(spec: RewardSpec, target: Target | None = None) -> tuple[Reward, ...]:
@@ -88,7 +119,7 @@ def check_spec(spec: RewardSpec, target: Target | None = None) -> tuple[Reward, 
     return rewards
 
 
-def check_target(reward: str | Mapping[str, float] | RewardSpec, target: Target) -> None:
+def check_target(reward: RewardNotation | RewardSpec, target: Target) -> None:
     """Raises `RewardError` when `reward` cannot grade this target. To be called for every problem before anything runs."""
     check_spec(spec_of(reward), target)
 
@@ -99,6 +130,7 @@ def describe(spec: RewardSpec) -> dict[str, Json]:
         component.key: {
             "reward": entry.name,
             "version": entry.version,
+            "origin": str(entry.origin),
             "weight": component.weight,
             "settings": {**entry.defaults, **component.settings},
             "gate": component.gate,

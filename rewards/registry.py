@@ -85,6 +85,10 @@ class Reward:
     def grades(self, target: Target) -> bool:
         return not self.targets or isinstance(target, (*self.targets, MissingTarget))
 
+    def can_grade(self, target: Target) -> bool:
+        """False where there is no gold answer and this reward needs one."""
+        return not (self.targets and isinstance(target, MissingTarget))
+
     def check_settings(self, settings: Mapping[str, Json]) -> None:
         """Raises `RewardError` for a setting that it does not have, or one of another type than its default."""
         for key, value in settings.items():

@@ -2,15 +2,16 @@
 
 import resource
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rewards.errors import RewardError
-from rewards.grading import finish, grade_once
-from rewards.outcome import Outcome, Ungraded
+from rewards.grading import Timed, finish, grade_once
+from rewards.outcome import Ungraded
 from rewards.plugins import load_origin
-from rewards.registry import find
+from rewards.registry import Reward, find
 from rewards.transcript import Transcript
 from tasks.message import Json
 from tasks.plugins import Origin
@@ -41,24 +42,30 @@ def start_worker(memory_mib: int, origins: tuple[Origin, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def run_batch(calls: tuple[WorkerCall, ...], timeout_s: float) -> tuple[tuple[Outcome, ...], ...]:
+def run_batch(calls: tuple[WorkerCall, ...], timeout_s: float) -> tuple[tuple[Timed, ...], ...]:
     """The outcomes of each call's components. A call over its limit ends the process by SIGALRM, whose default action nothing can delay."""
     return tuple(_run(call, timeout_s) for call in calls)
 
 
-def _run(call: WorkerCall, timeout_s: float) -> tuple[Outcome, ...]:
+def _run(call: WorkerCall, timeout_s: float) -> tuple[Timed, ...]:
     try:
         for origin, _, _ in call.components:
             load_origin(origin)
         entries = [(find(name), settings) for _, name, settings in call.components]
     except RewardError as error:
-        return tuple(Ungraded("plug-in", str(error)) for _ in call.components)
+        return tuple(Timed(Ungraded("plug-in", str(error)), 0.0) for _ in call.components)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, timeout_s)
     try:
-        return tuple(finish(grade_once(entry, settings, call.target, call.transcript)) for entry, settings in entries)
+        return tuple(_timed(entry, settings, call) for entry, settings in entries)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _timed(entry: Reward, settings: Mapping[str, Json], call: WorkerCall) -> Timed:
+    started = time.perf_counter()
+    outcome = finish(grade_once(entry, settings, call.target, call.transcript))
+    return Timed(outcome, time.perf_counter() - started)
 
 
 def _data_bytes() -> int:

@@ -1,13 +1,14 @@
 """Problems from a user's data: which column holds what, rows that cannot be read, and the held-out split."""
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from tasks.columns import Columns, read_choices, read_reward
 from tasks.errors import RowError, TaskError, nearest, short
 from tasks.gold import TARGET_KINDS, read_target
-from tasks.problem import MissingTarget, Target
+from tasks.problem import MissingTarget, RewardNotation, Target
 from tasks.prompt import read_prompt
 from tasks.stored_image import StoredImage, read_image
 from tasks.stored_problem import StoredProblem, StoredProblems, content_digest
@@ -35,7 +36,7 @@ class DataSettings(Protocol):
     @property
     def target(self) -> str: ...
     @property
-    def reward(self) -> str | Mapping[str, float] | None: ...
+    def reward(self) -> RewardNotation | None: ...
     @property
     def pool(self) -> int: ...
     @property
@@ -103,7 +104,8 @@ class _Reader:
         self._settings = settings
         self._name = name
         self._table = table
-        self._columns = {ALIASES.get(field, field): column for field, column in settings.columns.items()}
+        mapped = {ALIASES.get(field, field): column for field, column in settings.columns.items()}
+        self._columns = Columns(COLUMNS, mapped, f"tasks.{name}.columns")
         self._contents: set[str] = set()
         self._rows_by_id: dict[str, str] = {}
         self.bad_rows: list[BadRow] = []
@@ -130,12 +132,12 @@ class _Reader:
 
     def _problem(self, row: Row) -> tuple[str, StoredProblem]:
         images = self._images(row)
-        messages = read_prompt(self._required(row, "prompt"), images, self._table.folder)
+        messages = read_prompt(self._columns.required(row, "prompt"), images, self._table.folder)
         content = content_digest(messages)
         return content, StoredProblem(self._id(row, content), messages, self._target(row), self._reward(row), self._name)
 
     def _id(self, row: Row, content: str) -> str:
-        value = self._optional(row, "id")
+        value = self._columns.optional(row, "id")
         if value is None:
             return f"{self._name}/{self._table.stem}:{row.number}:{content[:8]}"
         if isinstance(value, bool) or not isinstance(value, str | int):
@@ -146,7 +148,7 @@ class _Reader:
         return f"{self._name}/{value}"
 
     def _images(self, row: Row) -> list[StoredImage]:
-        value = self._optional(row, "images")
+        value = self._columns.optional(row, "images")
         if value is None:
             return []
         return [read_image(item, self._table.folder) for item in (value if isinstance(value, list | tuple) else [value])]
@@ -155,61 +157,16 @@ class _Reader:
         kind = self._settings.target
         if kind == "none":
             return MissingTarget()
-        return read_target(kind, self._required(row, "target"), self._choices(row) if kind == "choice" else ())
+        return read_target(
+            kind, self._columns.required(row, "target"), read_choices(self._columns.optional(row, "choices")) if kind == "choice" else ()
+        )
 
-    def _choices(self, row: Row) -> tuple[str, ...]:
-        value = self._optional(row, "choices")
-        if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(choice, str) for choice in value):
-            raise RowError(f"choices are a list of texts, not {short(value)}")
-        return tuple(value)
-
-    def _reward(self, row: Row) -> str | Mapping[str, float]:
+    def _reward(self, row: Row) -> RewardNotation:
         """The row's, else the task's, else the one that is called like the kind of target."""
-        value = self._optional(row, "reward")
+        value = self._columns.optional(row, "reward")
         if value is None:
             value = self._settings.reward or self._settings.target
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, Mapping):
-            # A table fills the names that a row does not weigh with null.
-            weights = {str(key): weight for key, weight in value.items() if weight is not None}
-            if weights and all(isinstance(weight, int | float) and not isinstance(weight, bool) for weight in weights.values()):
-                return weights
-        raise RowError(f"a reward is a name or weights by name, not {short(value)}; columns.reward=<column> reads another column")
-
-    def _required(self, row: Row, field: str) -> object:
-        found, value = self._cell(row, field)
-        if not found:
-            looked_for = " or ".join(repr(column) for column in self._names(field))
-            raise RowError(f"no column {looked_for} (there are: {', '.join(row.values)}); set tasks.{self._name}.columns.{field}=<column>")
-        return value
-
-    def _optional(self, row: Row, field: str) -> object:
-        found, value = self._cell(row, field)
-        if not found and field in self._columns:
-            raise RowError(f"no column {self._columns[field]!r} (there are: {', '.join(row.values)}), which columns.{field} names")
-        return value
-
-    def _names(self, field: str) -> Sequence[str]:
-        return (self._columns[field],) if field in self._columns else COLUMNS[field]
-
-    def _cell(self, row: Row, field: str) -> tuple[bool, object]:
-        """Whether the row has the field's column, and what stands there; `a.b` is column `a.b`, or key `b` of column `a`."""
-        for name in self._names(field):
-            found, value = _lookup(row.values, name)
-            if found:
-                return True, value
-        return False, None
-
-
-def _lookup(values: Mapping[str, object], path: str) -> tuple[bool, object]:
-    if path in values:
-        return True, values[path]
-    head, dot, rest = path.partition(".")
-    inner = values.get(head)
-    return _lookup(inner, rest) if dot and isinstance(inner, Mapping) else (False, None)
+        return read_reward(value)
 
 
 def _bad_rows_message(reader: _Reader, table: Table, name: str) -> str:

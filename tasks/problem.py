@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from tasks.message import Message
+from tasks.message import Json, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +175,22 @@ Target: TypeAlias = (
 )
 
 
+RewardNotation: TypeAlias = str | Mapping[str, float | Mapping[str, Json]]
+"""A reward as configurations and data write it: a name, or a mixture by component: its weight, or its keys (`rewards.mixture`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One query with its target.
 
     `id` is unique and stable over runs: caches, seeds and records are keyed by it. `reward` is the name of a
-    registered reward, or of a mixture with weights by reward name. `source` names the family or file that it came from:
+    registered reward, or a mixture. `source` names the family or file that it came from:
     mixing ratios and metrics are per source.
     """
 
     id: str
     messages: tuple[Message, ...]
     target: Target
-    reward: str | Mapping[str, float]
+    reward: RewardNotation
     source: str
     tools: tuple[str, ...] = ()

@@ -1,9 +1,9 @@
 """Prompts as data files write them: a text or a list of chat messages, `<image>` where an image stands."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, get_args
+from typing import TypeAlias, cast, get_args
 
 from tasks.errors import RowError, short
 from tasks.message import Json, Role, ToolCall
@@ -21,6 +21,8 @@ class _NextImage:
 
 
 _Part: TypeAlias = str | StoredImage | _NextImage
+ReadImage: TypeAlias = Callable[[object, Path], StoredImage]
+TextParts: TypeAlias = "Callable[[str], list[_Part]]"
 
 
 def read_prompt(value: object, images: Sequence[StoredImage], folder: Path) -> tuple[StoredMessage, ...]:
@@ -44,6 +46,43 @@ def read_prompt(value: object, images: Sequence[StoredImage], folder: Path) -> t
     return _filled(drafts, images)
 
 
+def read_recorded(value: object, images: Sequence[StoredImage], folder: Path, read: ReadImage = read_image) -> tuple[StoredMessage, ...]:
+    """The messages of a conversation that was had, each text as it is, special tokens included; a mere text is the user's.
+
+    `images` stand at `<image>` where the user's and tools' texts mark as many places as there are images, else ahead of the first user
+    text. `read` reads the images that stand in the messages themselves. Raises `RowError`.
+    """
+    if isinstance(value, str):
+        value = [{"role": "user", "content": value}]
+    if not isinstance(value, list | tuple):
+        raise RowError(f"a conversation is a text or a list of messages, not {short(value)}")
+    drafts = [_recorded(message, folder, read) for message in value]
+    given = [place for place, (role, _, _) in enumerate(drafts) if role in ("user", "tool")]
+    open_places = sum(isinstance(part, _NextImage) for _, parts, _ in drafts for part in parts)
+    marked = sum(part.count(PLACEHOLDER) for place in given for part in drafts[place][1] if isinstance(part, str))
+    if images and open_places + marked == len(images):
+        for place in given:
+            role, parts, calls = drafts[place]
+            drafts[place] = role, [new for part in parts for new in (_split(part) if isinstance(part, str) else [part])], calls
+    elif images and not open_places and given:
+        drafts[given[0]][1][:0] = [_NextImage() for _ in images]
+    return _filled(drafts, images)
+
+
+def _recorded(message: object, folder: Path, read: ReadImage) -> tuple[Role, list[_Part], tuple[ToolCall, ...]]:
+    role, calls = _role(message), _tool_calls(message.get("tool_calls")) if isinstance(message, Mapping) else ()
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if content is None or isinstance(content, str):
+        return role, _whole(content or ""), calls
+    if isinstance(content, list):
+        return role, [part for item in content for part in _item_parts(item, folder, _whole, read)], calls
+    raise RowError(f"a message's content is a text or a list of parts, not {short(content)}")
+
+
+def _whole(text: str) -> list[_Part]:
+    return [text] if text else []
+
+
 def _filled(drafts: list[tuple[Role, list[_Part], tuple[ToolCall, ...]]], images: Sequence[StoredImage]) -> tuple[StoredMessage, ...]:
     places = sum(isinstance(part, _NextImage) for _, parts, _ in drafts for part in parts)
     if places != len(images):
@@ -56,13 +95,19 @@ def _filled(drafts: list[tuple[Role, list[_Part], tuple[ToolCall, ...]]], images
 
 
 def _draft(message: object, folder: Path) -> tuple[Role, list[_Part], tuple[ToolCall, ...]]:
+    role = _role(message)
+    assert isinstance(message, Mapping)
+    calls = _tool_calls(message.get("tool_calls"))
+    return role, _parts(message.get("content"), folder, may_be_empty=bool(calls)), calls
+
+
+def _role(message: object) -> Role:
     if not isinstance(message, Mapping):
         raise RowError(f"a message is a record with role and content, not {short(message)}")
     role: object = message.get("role")
     for known in get_args(Role):
         if role == known:
-            calls = _tool_calls(message.get("tool_calls"))
-            return known, _parts(message.get("content"), folder, may_be_empty=bool(calls)), calls
+            return cast(Role, known)
     raise RowError(f"role {role!r} is none of {', '.join(ROLES)}")
 
 
@@ -72,23 +117,23 @@ def _parts(content: object, folder: Path, *, may_be_empty: bool) -> list[_Part]:
     if isinstance(content, str):
         return _text_parts(content)
     if isinstance(content, list):
-        return [part for item in content for part in _item_parts(item, folder)]
+        return [part for item in content for part in _item_parts(item, folder, _text_parts, read_image)]
     raise RowError(f"a message's content is a text or a list of parts, not {short(content)}")
 
 
-def _item_parts(item: object, folder: Path) -> list[_Part]:
+def _item_parts(item: object, folder: Path, text_parts: TextParts, read: ReadImage) -> list[_Part]:
     """A part in the notation of OpenAI or Qwen. Tables fill the keys that a part does not have with null."""
     if isinstance(item, str):
-        return _text_parts(item)
+        return text_parts(item)
     filled = {key: value for key, value in item.items() if value is not None} if isinstance(item, Mapping) else {}
     kind = filled.get("type") or next((key for key in ("text", "image", "image_url") if key in filled), None)
     if kind == "text" and isinstance(filled.get("text"), str):
-        return _text_parts(filled["text"])
+        return text_parts(filled["text"])
     if kind in ("image", "image_url"):
         value = filled.get("image", filled.get("image_url"))
         if isinstance(value, Mapping) and "url" in value:
             value = value["url"]
-        return [_NextImage() if value is None else read_image(value, folder)]
+        return [_NextImage() if value is None else read(value, folder)]
     raise RowError(f"a part of a message has type text, image or image_url, not {short(item)}")
 
 
@@ -96,6 +141,10 @@ def _text_parts(text: str) -> list[_Part]:
     for token in SPECIAL:
         if token in text:
             raise RowError(f"the text contains the special token {token}; where an image stands, write {PLACEHOLDER}")
+    return _split(text)
+
+
+def _split(text: str) -> list[_Part]:
     parts: list[_Part] = []
     for place, piece in enumerate(text.split(PLACEHOLDER)):
         parts += [_NextImage()] if place else []

@@ -2,7 +2,7 @@
 
 import random
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from tasks.errors import TaskError
 from tasks.family import Example, Family
-from tasks.problem import Problem
+from tasks.problem import Problem, RewardNotation
 
 Split: TypeAlias = Literal["train", "heldout"]
 MAX_DRAWS = 10_000
@@ -73,7 +73,7 @@ class ProceduralSource:
     family: Family
     seed: int
     split: Split
-    reward: str | Mapping[str, float]
+    reward: RewardNotation
 
     @property
     def size(self) -> None:

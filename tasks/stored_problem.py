@@ -1,12 +1,12 @@
 """Problems as they wait in memory: with encoded images, which become pixels when the problem is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import overload
 
 from tasks.message import ImagePart, Message, Role, TextPart, ToolCall
-from tasks.problem import Problem, Target
+from tasks.problem import Problem, RewardNotation, Target
 from tasks.stored_image import StoredImage
 
 
@@ -26,7 +26,7 @@ class StoredProblem:
     id: str
     messages: tuple[StoredMessage, ...]
     target: Target
-    reward: str | Mapping[str, float]
+    reward: RewardNotation
     source: str
 
     def decode(self) -> Problem:

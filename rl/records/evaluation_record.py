@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rewards.pass_at_k import pass_at_k
 from rl.graded import GradedGroup
-from rl.records.pass_at_k import pass_at_k
 
 Stage: TypeAlias = Literal["before", "during", "after"]
 

@@ -180,3 +180,17 @@ def test_many_failures_leave_no_more_processes_than_before(pool: RewardPool) -> 
     assert [isinstance(outcome, Grade) for outcome in outcomes] == [text == "ok" for text in texts]
     misbehave(pool, "ok", "ok")
     assert len(psutil.Process().children(recursive=True)) <= before
+
+
+def test_a_breakdown_keeps_the_components_that_could_be_graded_beside_the_one_that_could_not(pool: RewardPool) -> None:
+    found = asyncio.run(pool.break_down([({"misbehave": 1.0, "exact": 0.5}, TARGET, response("raise"))]))[0]
+    assert isinstance(found.outcome, Ungraded)
+    assert isinstance(found.components["exact"].outcome, Grade)
+    assert found.components["misbehave"].outcome == Ungraded("exception", "ValueError: no such thing")
+    assert all(timed.seconds is not None and timed.seconds < LIMIT_S for timed in found.components.values())
+
+
+def test_a_reward_that_reads_no_target_grades_without_a_gold_answer(pool: RewardPool) -> None:
+    found = asyncio.run(pool.break_down([({"misbehave": 1.0, "length": 1.0}, MissingTarget(), response("ok"))]))[0]
+    assert found.outcome == Ungraded("missing-target", "misbehave")
+    assert found.components["length"].outcome == Grade(0.0)

@@ -89,9 +89,39 @@ def test_the_record_says_which_reward_version_and_settings_made_a_grade() -> Non
     assert record["tight"] == {
         "reward": "boxes",
         "version": "1",
+        "origin": "rewards.verifiers.boxes",
         "weight": 0.5,
         "settings": {"threshold": 0.7, "labels": True},
         "gate": None,
         "clip": None,
         "normalise": False,
     }
+
+
+def test_a_mixture_is_written_by_component_as_a_weight_or_in_full() -> None:
+    written = {
+        "math": 1.0,
+        "format": {"weight": 0.2, "gate": "math"},
+        "overlong": {"reward": "length", "clip": [-1, 0], "settings": {"limit": 9}},
+    }
+    assert spec_of(written) == mixture(
+        Component("math", 1.0),
+        Component("format", 0.2, name="format", gate="math"),
+        Component("length", 1.0, {"limit": 9}, name="overlong", clip=(-1.0, 0.0)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"math": {"wieght": 1}}, r"unknown key of component 'math': 'wieght'; did you mean 'weight'\?"),
+        ({"math": {"weight": "1"}}, "component 'math': weight is '1', not a number"),
+        ({"math": True}, "its weight is True, not a number"),
+        ({"math": {"clip": [1]}}, r"clip a list \[low, high\]"),
+        ({"math": {"gate": 3}}, "gate is the name of another component"),
+        ({}, "at least one reward"),
+    ],
+)
+def test_a_mixture_that_is_written_wrongly_says_where(written: dict, message: str) -> None:
+    with pytest.raises(RewardError, match=message):
+        spec_of(written)

@@ -9,7 +9,7 @@ from reward_calls import response
 
 from rewards.grading import grade_here
 from rewards.outcome import Grade, Ungraded
-from rewards.registry import BUILT_IN
+from rewards.registry import BUILT_IN, find
 from tasks.problem import (
     Box,
     BoxesTarget,
@@ -86,8 +86,9 @@ def graded(name: str, target: Target, text: str) -> list[Grade]:
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
-def test_a_missing_target_is_ungraded_by_every_reward(name: str) -> None:
-    assert grade_here(name, MissingTarget(), response(r"\boxed{1}")) == Ungraded("missing-target")
+def test_a_missing_target_is_ungraded_by_every_reward_that_reads_the_target(name: str) -> None:
+    outcome = grade_here(name, MissingTarget(), response(r"\boxed{1}"))
+    assert (outcome == Ungraded("missing-target")) == bool(find(name).targets)
 
 
 def test_a_tolerance_pays_for_approximations_only_when_asked() -> None:

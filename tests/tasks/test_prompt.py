@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from tasks.errors import RowError
-from tasks.prompt import read_prompt
+from tasks.prompt import read_prompt, read_recorded
 from tasks.stored_image import StoredImage, read_image
 from tasks.stored_problem import StoredMessage, content_digest
 
@@ -119,3 +119,15 @@ def test_content_differs_with_words_images_their_order_and_roles() -> None:
         (*user("What?"), *user("What?")),
     ]
     assert len({content_digest(prompt) for prompt in prompts}) == len(prompts)
+
+
+def test_a_recorded_conversation_keeps_every_text_as_it_is() -> None:
+    messages = read_recorded([{"role": "assistant", "content": "<image> <|im_end|>"}, {"role": "tool", "content": None}], [], Path())
+    assert [message.parts for message in messages] == [("<image> <|im_end|>",), ()]
+
+
+def test_images_of_a_recorded_conversation_stand_where_they_are_marked_or_ahead_of_the_first_user_text(tmp_path: Path) -> None:
+    image = StoredImage(b"", "digest")
+    assert read_recorded("a <image> b", [image], tmp_path)[0].parts == ("a ", image, " b")
+    assert read_recorded("a", [image], tmp_path)[0].parts == (image, "a")
+    assert read_recorded("a <image> <image>", [image], tmp_path)[0].parts == (image, "a <image> <image>")

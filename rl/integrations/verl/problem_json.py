@@ -1,14 +1,13 @@
 """What grading needs of a problem, as text in a row of verl's data: the target and the reward, without loss."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import get_args
 
 from pydantic import TypeAdapter
 
 from tasks.message import Message, text_message
-from tasks.problem import Target
+from tasks.problem import RewardNotation, Target
 
 _KINDS = {kind.kind: kind for kind in get_args(Target)}
 
@@ -27,12 +26,12 @@ def read_target(text: str) -> Target:
     return target
 
 
-def reward_json(reward: str | Mapping[str, float]) -> str:
+def reward_json(reward: RewardNotation) -> str:
     return json.dumps(reward if isinstance(reward, str) else dict(reward))
 
 
-def read_reward(text: str) -> str | dict[str, float]:
-    reward: str | dict[str, float] = json.loads(text)
+def read_reward(text: str) -> RewardNotation:
+    reward: RewardNotation = json.loads(text)
     return reward
 
 

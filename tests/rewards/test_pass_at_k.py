@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 
-from rl.records.pass_at_k import pass_at_k
+from rewards.pass_at_k import pass_at_k
 
 
 @pytest.mark.parametrize("num_samples", range(1, 9))
