@@ -37,15 +37,8 @@ BUILT_IN: Mapping[str, str] = {
         "count",
         "exact",
         "format",
-<<<<<<< HEAD
         "function_call",
         "json_schema",
-        "length",
-        "math",
-        "number",
-        "points",
-        "puzzle",
-=======
         "language_mixing",
         "length",
         "math",
@@ -54,7 +47,6 @@ BUILT_IN: Mapping[str, str] = {
         "points",
         "puzzle",
         "repetition",
->>>>>>> c2163c4 (Rewards for repetition, language mixing and length; the overlong slope has a name of its own)
         "text",
     )
 } | {"judge": "rewards.judge.reward"}
