@@ -78,7 +78,7 @@ class _VllmEngine:
             enable_prefix_caching=True,
             logprobs_mode="processed_logprobs",
             generation_config="vllm",
-            mm_processor_cache_gb=0.25,
+            mm_processor_cache_gb=0.0625,
             disable_log_stats=True,
             use_tqdm_on_load=False,
             **(_gpu_arguments(settings) if torch.cuda.is_available() else _cpu_arguments(settings)),

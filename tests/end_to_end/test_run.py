@@ -149,3 +149,13 @@ def test_the_control_trains_on_the_demonstrations_instead(uninterrupted: Path) -
     result = finish(uninterrupted, "name=control", "further_supervised_s=2")
     assert result.returncode == 0, result.stderr[-4000:]
     assert [stage for _, stage, _ in evaluations(uninterrupted, "control")] == ["before", "after"]
+
+
+def test_the_example_of_own_data_trains(uninterrupted: Path) -> None:
+    small = [argument for argument in SMALL if not argument.startswith(("config=", "tasks.", "loop.steps="))]
+    folders = [f"runs={uninterrupted / 'runs'}", f"cache={uninterrupted / 'cache'}"]
+    program = [sys.executable, "-m", "rl.run", "config=examples/own_data/train.yaml", *small, *folders, "loop.steps=1"]
+    result = subprocess.run(program, capture_output=True, text=True, timeout=600, check=False, cwd=Path(__file__).parents[2])
+    assert result.returncode == 0, result.stderr[-4000:]
+    (step,) = metrics(uninterrupted, "own_data")
+    assert {"reward/tiles", "reward/counting"} <= step.keys()
