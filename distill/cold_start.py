@@ -32,13 +32,19 @@ Report = Callable[[SupervisedReport], None]
 
 
 async def cold_start(
-    settings: RunSettings, start: Path, start_key: str, answers: Sequence[WorkedAnswer], trainer: RayObject, report: Report
+    settings: RunSettings,
+    supervised: ColdStartSettings,
+    start: Path,
+    start_key: str,
+    answers: Sequence[WorkedAnswer],
+    trainer: RayObject,
+    report: Report,
 ) -> Path:
     """The folder of the best supervised policy that the demonstrations allow; made once for equal content."""
-    folder = settings.cache / "cold_starts" / _content_key(start_key, settings.cold_start, answers, settings.seed)
+    folder = settings.cache / "cold_starts" / _content_key(start_key, supervised, answers, settings.seed)
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        await _train(settings, settings.cold_start, start, answers, folder, trainer, report, None)
+        await _train(settings, supervised, start, answers, folder, trainer, report, None)
         (folder / "complete").touch()
     return folder
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from distill.divergences import Divergence, bucketed
+from distill.divergences import Divergence
 from rl.training.model import SoftmaxSettings
+from rl.training.token_distribution import bucketed, log_softmax
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,16 +44,6 @@ class Comparison:
     divergence_N: Tensor
     student_outside_N: Tensor
     teacher_outside_N: Tensor
-
-
-def log_softmax(hidden_CH: Tensor, head_VH: Tensor, softmax: SoftmaxSettings, vocab_size: int) -> Tensor:
-    """Log-probs over the first `vocab_size` rows of the head [C, V], float32 or wider; rows beyond are padding without a token."""
-    with torch.autocast(hidden_CH.device.type, enabled=False):
-        logits_CV = hidden_CH @ head_VH[:vocab_size].to(hidden_CH.dtype).T
-        wide_CV = logits_CV.to(torch.promote_types(logits_CV.dtype, torch.float32)) / softmax.temperature
-        if softmax.banned_ids:
-            wide_CV = wide_CV.index_fill(1, torch.tensor(softmax.banned_ids, device=wide_CV.device), -torch.inf)
-        return wide_CV.log_softmax(1)
 
 
 def compare(

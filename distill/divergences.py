@@ -24,10 +24,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-DivergenceName: TypeAlias = Literal["reverse_kl", "forward_kl", "jsd"]
+from rl.training.token_distribution import LOG_ZERO
 
-# Stands for log 0, so that 0 * (log 0 - log 0) is 0 and not NaN; float32 has no probability between.
-LOG_ZERO = -1e4
+DivergenceName: TypeAlias = Literal["reverse_kl", "forward_kl", "jsd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +45,6 @@ class Divergence:
         return _DIVERGENCES[self.name](student_NV.clamp(min=LOG_ZERO), teacher_NV.clamp(min=LOG_ZERO), self.beta)
 
 
-def bucketed(logprobs_NV: Tensor, ids_NK: Tensor) -> Tensor:
-    """Log-probs of the K outcomes in `ids_NK` (all different) and, last, of everything else: [N, K + 1], summing to 1 again.
-
-    Merging outcomes never raises a divergence (data processing), so what is measured on buckets is a lower bound of the full one and never
-    negative: unlike the sum over the top-k alone, and unlike renormalised top-k, it pays for mass that the student puts elsewhere.
-    """
-    rest_NV = logprobs_NV.scatter(1, ids_NK, -torch.inf)
-    return torch.cat((logprobs_NV.gather(1, ids_NK), _log_sum(rest_NV)[:, None]), dim=1)
-
-
-def with_tail(logprobs_NK: Tensor) -> Tensor:
-    """The same [N, K + 1] where only the log-probs of the top-k are known: the tail is log(1 - sum).
-
-    A sum cannot be known better than the dtype's resolution: a smaller tail, or a negative one, is set to that, because a tail of 0 would
-    make every token that the student puts there infinitely wrong.
-    """
-    log_mass_N = logprobs_NK.logsumexp(1)
-    least = log(torch.finfo(logprobs_NK.dtype).eps)
-    # log(1 - e^x) for x < 0, each half where it keeps its digits (Maechler 2012).
-    missing_N = torch.where(log_mass_N > -0.6931, torch.log(-torch.expm1(log_mass_N)), torch.log1p(-log_mass_N.exp()))
-    tail_N = torch.where(log_mass_N < 0, missing_N, least).clamp(min=least)
-    return torch.cat((logprobs_NK, tail_N[:, None]), dim=1)
-
-
 def sampled_advantages(student_N: Tensor, teacher_N: Tensor) -> Tensor:
     """log T(y) - log S(y) of sampled tokens, detached: the advantage whose policy gradient is that of -KL(S, T) at each position.
 
@@ -77,13 +52,6 @@ def sampled_advantages(student_N: Tensor, teacher_N: Tensor) -> Tensor:
     (Thinking Machines, "On-Policy Distillation", 2025, discount 0). No gradient flows through the difference itself: that of its mean is 0.
     """
     return (teacher_N - student_N).detach()
-
-
-def _log_sum(logprobs_NV: Tensor) -> Tensor:
-    """logsumexp whose gradient is 0, not NaN, where every outcome is impossible."""
-    nothing_N1 = (logprobs_NV == -torch.inf).all(1, keepdim=True)
-    summed_N = torch.where(nothing_N1, LOG_ZERO, logprobs_NV).logsumexp(1)
-    return torch.where(nothing_N1.squeeze(1), LOG_ZERO, summed_N)
 
 
 def _kl(p_NV: Tensor, q_NV: Tensor) -> Tensor:

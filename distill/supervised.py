@@ -118,7 +118,7 @@ class SupervisedTrainer:
         passes = list(packed_passes(mine, [d.tree for d in mine], self._settings.micro_batch_tokens))
         steps = self._optimization.lockstep([[d.tree for d in part] for part in passes])
         for part, trees in zip_longest(passes, steps, fillvalue=()):
-            logprobs_M, _ = self._optimization.score(self._optimization.encode(trees))
+            logprobs_M, *_ = self._optimization.score(self._optimization.encode(trees))
             lengths = torch.tensor([d.num_supervised for d in part], dtype=torch.int64)
             weights = torch.tensor(token_weights(lengths.tolist(), weighting)).repeat_interleave(lengths)
             share = -(weights.to(logprobs_M) * logprobs_M).sum() / total

@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 
 from rl.config.settings import RunSettings
-from rl.objectives.objective import make_objective
 from rl.training.frozen import FrozenPolicy
-from rl.training.learner import Learner
+from rl.training.learner import Learner, Objective
 from rl.training.model import SoftmaxSettings
 from rollouts.generator import Generator, Sampling
 from rollouts.render import Renderer
@@ -57,18 +56,21 @@ def build_generator(settings: RunSettings, path: Path, max_images: int) -> Calla
     return vllm if rollout.engine == "vllm" else plain
 
 
-def build_learner(settings: RunSettings, path: Path, renderer: Renderer) -> Callable[[], Learner]:
+def build_learner(
+    settings: RunSettings, path: Path, renderer: Renderer, objective: Callable[[SoftmaxSettings], Objective]
+) -> Callable[[], Learner]:
+    """`objective` is made in the learner's process, for the distribution that is trained."""
     distribution = softmax(settings, renderer)
     bfloat16 = uses_bfloat16(settings)
 
     def build() -> Learner:
         torch.manual_seed(settings.seed)
-        return Learner(path, settings.learner, make_objective(settings.objective), distribution, settings.loop.steps, bfloat16=bfloat16)
+        return Learner(path, settings.learner, objective(distribution), distribution, settings.loop.steps, bfloat16=bfloat16)
 
     return build
 
 
-def build_reference(settings: RunSettings, path: Path, renderer: Renderer) -> Callable[[], FrozenPolicy]:
+def build_frozen(settings: RunSettings, path: Path, renderer: Renderer) -> Callable[[], FrozenPolicy]:
     distribution = softmax(settings, renderer)
     bfloat16 = uses_bfloat16(settings)
     return lambda: FrozenPolicy(path, distribution, settings.learner.micro_batch_tokens, bfloat16=bfloat16)

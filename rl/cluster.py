@@ -18,7 +18,7 @@ import stamina
 import torch
 from ray.exceptions import RayActorError
 
-from rl.training.batch import FloatsM, SapoBatch
+from rl.training.batch import FloatsM, FloatsMV, IdsMK, SapoBatch
 from rl.training.frozen import FrozenPolicy
 from rl.training.learner import UpdateReport
 from rl.training.tree import Tree
@@ -220,6 +220,14 @@ class RayFrozenModel:
 
     async def logprobs(self, trees: Sequence[Tree]) -> list[list[FloatsM]]:
         result: list[list[FloatsM]] = await self._actor.call.remote("logprobs", list(trees))
+        return result
+
+    async def hidden_states(self, trees: Sequence[Tree]) -> list[list[FloatsMV]]:
+        result: list[list[FloatsMV]] = await self._actor.call.remote("hidden_states", list(trees))
+        return result
+
+    async def top_k(self, trees: Sequence[Tree], k: int, vocab_size: int) -> list[list[tuple[IdsMK, FloatsMV]]]:
+        result: list[list[tuple[IdsMK, FloatsMV]]] = await self._actor.call.remote("top_k", list(trees), k, vocab_size)
         return result
 
 

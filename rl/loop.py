@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rl.signal import SapoSignal
+from rl.signal import Signal
 from rl.stream import Batch, GroupStream
 from rl.training.batch import SapoBatch
 from rl.training.learner import UpdateReport
@@ -52,7 +52,7 @@ class StepDone:
 
 
 async def train(
-    stream: GroupStream, signal: SapoSignal, learner: TrainedPolicy, steps: range, after_step: Callable[[StepDone], Awaitable[bool]]
+    stream: GroupStream, signal: Signal, learner: TrainedPolicy, steps: range, after_step: Callable[[StepDone], Awaitable[bool]]
 ) -> None:
     """Runs `steps`, or fewer: `after_step` says whether to go on.
 

@@ -9,14 +9,15 @@ from transformers.utils.logging import disable_progress_bar
 
 from distill.cold_start import WorkedAnswer, cold_start, further_supervised
 from distill.demonstration_file import read_demonstrations
+from distill.on_policy import build_objective, build_signal, check_teachers
 from distill.supervised import SupervisedReport
 from rewards.isolation import RewardPool
 from rewards.mixture import check_target
 from rewards.plugins import load_plugin
-from rl.assembly import build_generator, build_learner, build_reference
+from rl.assembly import build_frozen, build_generator, build_learner
 from rl.checkpoint import Checkpoint, newest_checkpoint
 from rl.cluster import Cluster, RayFrozenModel, RayGenerator, RayLearner, RayObject
-from rl.config.settings import RunSettings
+from rl.config.settings import ColdStartSettings, RunSettings
 from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.policy import build_tiny_policy, policy_key, read_weights, resolve_policy
@@ -65,7 +66,9 @@ class Recipe:
                 )
                 if self._checkpoint is None and start != first:
                     await generator.publish(read_weights(start), 0)
-                await self._learn(start, generator, trainer, cluster, records, display, interruption)
+                teachers = await self._teachers(trainer, display)
+                check_teachers(settings, start, teachers, self._tasks)
+                await self._learn(start, teachers, generator, trainer, cluster, records, display, interruption)
         if settings.records.report and not interruption.asked:
             write_report(self._folder)
         return 130 if interruption.asked else 0
@@ -77,11 +80,26 @@ class Recipe:
             return untrained
         display.stage("cold start", settings.cold_start.steps)
         report = _supervised_report("cold_start", records.log_cold_start, display)
-        return await cold_start(settings, untrained, policy_key(untrained), self._answers, trainer, report)
+        return await cold_start(settings, settings.cold_start, untrained, policy_key(untrained), self._answers, trainer, report)
+
+    async def _teachers(self, trainer: RayObject, display: Progress) -> dict[str, Path]:
+        """The checkpoint of each teacher; tiny ones are built with the student's tokenizer and trained on demonstrations of their own."""
+        settings, found = self._settings, {}
+        for name, teacher in settings.distillation.teachers.items():
+            if teacher.path is not None:
+                found[name] = resolve_policy(teacher.path)
+                continue
+            untrained = build_tiny_policy(teacher.tiny, _corpus(self._answers), settings.seed, settings.cache)
+            display.stage(f"teacher {name}", teacher.cold_start.steps)
+            answers = _demonstrations(self._tasks, teacher.cold_start)
+            report = _supervised_report("teacher", lambda step, values: None, display)
+            found[name] = await cold_start(settings, teacher.cold_start, untrained, policy_key(untrained), answers, trainer, report)
+        return found
 
     async def _learn(
         self,
         start: Path,
+        teachers: Mapping[str, Path],
         generator: RayGenerator,
         trainer: RayObject,
         cluster: Cluster,
@@ -94,18 +112,21 @@ class Recipe:
         policy = self._checkpoint.policy if self._checkpoint else start
         starting = []
         if settings.further_supervised_s is None:
-            starting.append(trainer.start(build_learner(settings, policy, renderer)))
+            starting.append(trainer.start(build_learner(settings, policy, renderer, build_objective(settings, start, teachers))))
         reference = None
         if settings.objective.reference.coefficient > 0:
             reference = RayFrozenModel(cluster.actors(1, preload="rl.training.frozen")[0])
-            starting.append(reference.start(build_reference(settings, start, renderer)))
+            starting.append(reference.start(build_frozen(settings, start, renderer)))
+        scorers = {name: RayFrozenModel(cluster.actors(1, preload="rl.training.frozen")[0]) for name in teachers}
+        starting += [scorer.start(build_frozen(settings, teachers[name], renderer)) for name, scorer in scorers.items()]
         await asyncio.gather(*starting)
         rewards = settings.rewards
         async with RewardPool(rewards.workers, rewards.timeout_s, rewards.memory_mib, rewards.plugins) as pool:
             grader = Grader(pool, coin_flip=rewards.coin_flip)
             learner = RayLearner(trainer, generator)
-            sapo = SapoSignal(settings.objective.advantage, settings.rollout.max_tokens, reference)
-            session = Session(settings, self._tasks, generator, learner, sapo, grader, renderer, records, display, interruption)
+            rewarded = SapoSignal(settings.objective.advantage, settings.rollout.max_tokens, reference, keep_ungraded=bool(teachers))
+            signal = build_signal(settings, rewarded, start, scorers)
+            session = Session(settings, self._tasks, generator, learner, signal, grader, renderer, records, display, interruption)
             if settings.further_supervised_s is None:
                 await session.reinforce(policy_key(start), self._checkpoint)
             else:
@@ -146,20 +167,27 @@ def _answers(tasks: Mapping[str, Task], settings: RunSettings) -> list[WorkedAns
     """The user's demonstrations, or equally many of each task that has some."""
     if not (settings.cold_start.enabled or settings.policy.path is None or settings.further_supervised_s is not None):
         return []
-    if settings.cold_start.data is not None:
-        return read_demonstrations(settings.cold_start.data)
+    return _demonstrations(tasks, settings.cold_start)
+
+
+def _demonstrations(tasks: Mapping[str, Task], supervised: ColdStartSettings) -> list[WorkedAnswer]:
+    if supervised.data is not None:
+        return read_demonstrations(supervised.data)
     makers = [task.demonstrations for task in tasks.values() if task.demonstrations is not None]
-    if not makers and settings.cold_start.enabled:
+    if not makers and supervised.enabled:
         raise TaskError("cold_start: no task has demonstrations of its own; give cold_start.data, or cold_start.enabled=false")
-    share = settings.cold_start.demonstrations // max(1, len(makers))
+    share = supervised.demonstrations // max(1, len(makers))
     return [WorkedAnswer(example.messages, example.demonstration) for make in makers for example in make(share)]
 
 
 def _untrained(settings: RunSettings, answers: Sequence[WorkedAnswer]) -> Path:
     if settings.policy.path is not None:
         return resolve_policy(settings.policy.path)
-    corpus = [f"<|im_start|>{m.role}\n{m.text}\n<|im_start|>assistant\n{worked.answer}" for worked in answers for m in worked.messages]
-    return build_tiny_policy(settings.policy.tiny, corpus, settings.seed, settings.cache)
+    return build_tiny_policy(settings.policy.tiny, _corpus(answers), settings.seed, settings.cache)
+
+
+def _corpus(answers: Sequence[WorkedAnswer]) -> list[str]:
+    return [f"<|im_start|>{m.role}\n{m.text}\n<|im_start|>assistant\n{worked.answer}" for worked in answers for m in worked.messages]
 
 
 def _supervised_report(

@@ -21,7 +21,7 @@ from rl.records.evaluation_record import Evaluation, Stage, score_groups
 from rl.records.rollout_records import RecordedRollout
 from rl.records.run_records import Records
 from rl.records.stats import StepGroups, StepTimes, learner_stats, step_stats
-from rl.signal import SapoSignal
+from rl.signal import Signal
 from rl.stream import GroupStream
 from rollouts.generator import Generator, Sampling
 from rollouts.group import run_group
@@ -55,7 +55,7 @@ class Session:
         tasks: Mapping[str, Task],
         generator: Generator,
         learner: TrainedPolicy,
-        signal: SapoSignal,
+        signal: Signal,
         grader: Grader,
         renderer: Renderer,
         records: Records,

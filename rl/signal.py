@@ -13,6 +13,10 @@ from rl.training.tree import Stretch, Tree
 from rollouts.rollout import Rollout, Sampled, Segment
 
 
+class Signal(Protocol):
+    async def batch(self, groups: Sequence[GradedGroup]) -> SapoBatch: ...
+
+
 class FrozenModel(Protocol):
     """Log-probs under weights that never change: a reference, or a teacher."""
 
@@ -22,32 +26,42 @@ class FrozenModel(Protocol):
 
 
 class SapoSignal:
-    """Advantages within each group, and the reference's log-probs where a reference is given."""
+    """Advantages within each group, and the reference's log-probs where a reference is given.
 
-    def __init__(self, advantage: AdvantageKind, constant_length: int, reference: FrozenModel | None = None) -> None:
+    Ungraded rollouts have no advantage and are not in the batch; with `keep_ungraded` they are, with the advantage 0, for a term of the
+    loss that needs no grade. A group without a rollout to train has no tree.
+    """
+
+    def __init__(
+        self, advantage: AdvantageKind, constant_length: int, reference: FrozenModel | None = None, *, keep_ungraded: bool = False
+    ) -> None:
         self._advantage = advantage
         self._constant_length = constant_length
         self._reference = reference
+        self._keep_ungraded = keep_ungraded
 
     async def batch(self, groups: Sequence[GradedGroup]) -> SapoBatch:
-        """Ungraded rollouts have no advantage and are not in it; a group without a graded rollout has no tree."""
-        trees = [_policy_tree(group, self._advantage) for group in groups if group.rewards]
+        trees = [tree for group in groups if (tree := self._policy_tree(group)).branches]
         if self._reference is not None:
             logprobs = await self._reference.logprobs([tree.tree for tree in trees])
             trees = [tree.with_reference(values) for tree, values in zip(trees, logprobs, strict=True)]
         return SapoBatch(tuple(trees), self._constant_length)
 
-
-def _policy_tree(group: GradedGroup, kind: AdvantageKind) -> PolicyTree:
-    graded = [member.rollout for member in group.members if isinstance(member.outcome, Grade)]
-    advantages = group_advantages(group.rewards, kind)
-    branches = tuple(_branch(rollout, advantage) for rollout, advantage in zip(graded, advantages, strict=True))
-    return PolicyTree(_stretch(graded[0].segments[:1]), branches, group.problem.source)
+    def _policy_tree(self, group: GradedGroup) -> PolicyTree:
+        advantages = iter(group_advantages(group.rewards, self._advantage))
+        branches = []
+        for member in group.members:
+            if isinstance(member.outcome, Grade):
+                branches.append(_branch(member.rollout, next(advantages)))
+            elif self._keep_ungraded:
+                branches.append(_branch(member.rollout, 0.0))
+        prompt = group.members[0].rollout.segments[:1] if group.members else ()
+        return PolicyTree(_stretch(prompt), tuple(branches), group.problem.source)
 
 
 def _branch(rollout: Rollout, advantage: float) -> PolicyBranch:
-    behavior = [logprob for turn in rollout.turns for logprob in turn.logprobs]
-    return PolicyBranch(_stretch(rollout.segments[1:]), advantage, np.array(behavior, dtype=np.float32))
+    behavior = np.array([logprob for turn in rollout.turns for logprob in turn.logprobs], dtype=np.float32)
+    return PolicyBranch(_stretch(rollout.segments[1:]), advantage, behavior)
 
 
 def _stretch(segments: Sequence[Segment]) -> Stretch:

@@ -20,7 +20,8 @@ def warnings(settings: RunSettings, shape: PolicyShape | None, machine: Machine,
     yield from _cache(settings, shape, machine)
     yield from _lengths(settings)
     if settings.further_supervised_s is None:
-        yield from _objective(settings)
+        if settings.uses_rewards:
+            yield from _objective(settings)
         yield from _batches(settings)
         yield from _schedule(settings)
     yield from _cold_start(settings)

@@ -65,6 +65,11 @@ def processes(settings: RunSettings, shape: PolicyShape | None, machine: Machine
     ]
     if settings.objective.reference.coefficient > 0 and trains:
         actors.append(Actor("reference", 1, 1, gpus, 1, _sum(weights, TORCH_BASE_GIB + logits)))
+    if trains:
+        # A teacher's size is known when it is read: at least the student's is assumed.
+        actors += [
+            Actor(f"teacher {name}", 1, 1, gpus, 1, _sum(weights, TORCH_BASE_GIB + logits)) for name in settings.distillation.teachers
+        ]
     return (*actors, Actor("reward worker", settings.rewards.workers, 1, 0, 1, WORKER_GIB))
 
 

@@ -107,7 +107,7 @@ class QueryFilterSettings(Settings):
 class RolloutSettings(Settings):
     engine: Literal["vllm", "torch"] = Field("vllm", description="vllm, or plain transformers")
     replicas: Count = Field(1, description="number of generator actors")
-    group_size: Annotated[int, Field(ge=2)] = Field(8, description="rollouts a problem")
+    group_size: Count = Field(8, description="rollouts a problem; at least 2 where rewards are compared")
     max_tokens: Count = Field(128, description="sampled tokens a rollout at the most")
     temperature: Positive = Field(1.0, description="sampling temperature in training and evaluation")
     max_model_len: Count = Field(1024, description="longest sequence of the engine, prompt included")
@@ -148,6 +148,31 @@ class ObjectiveSettings(Settings):
         2.0, description="cap of the truncated importance weight, engine to learner; null turns the correction off"
     )
     reference: ReferenceSettings = ReferenceSettings()
+
+
+class TeacherSettings(Settings):
+    """A teacher of on-policy distillation: a checkpoint with the student's token ids, or a tiny one that is built and trained here."""
+
+    path: str | None = Field(None, description="a local folder or hub name; null builds `tiny` and trains it as `cold_start` says")
+    sources: tuple[str, ...] = Field((), description="tasks that it teaches; empty: those that no other teacher names")
+    tiny: TinyPolicySettings = TinyPolicySettings()
+    cold_start: ColdStartSettings = ColdStartSettings()
+
+
+class DistillationSettings(Settings):
+    """On-policy distillation: teachers score what the student samples. Without teachers there is none."""
+
+    teachers: dict[str, TeacherSettings] = Field({}, description="teachers by name")
+    weight: Positive = Field(1.0, description="weight of the distillation term")
+    reward_weight: NonNegative = Field(0.0, description="weight of the policy loss on rewards beside it; 0 distils alone")
+    vocabulary: Literal["full", "top_k", "sampled"] = Field(
+        "full", description="what a teacher says: everything, its `top_k` and a bucket for the rest, or the sampled token as an advantage"
+    )
+    top_k: Count = Field(64, description="tokens of a teacher that are kept with vocabulary=top_k")
+    divergence: Literal["reverse_kl", "forward_kl", "jsd"] = Field(
+        "reverse_kl", description="see docs/methods.md for the gradient of each; vocabulary=sampled is always the reverse KL"
+    )
+    beta: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="the teacher's share of the mixture in divergence=jsd")
 
 
 class LearnerSettings(Settings):
@@ -221,12 +246,28 @@ class RunSettings(Settings):
     rollout: RolloutSettings = RolloutSettings()
     rewards: RewardSettings = RewardSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
+    distillation: DistillationSettings = DistillationSettings()
     learner: LearnerSettings = LearnerSettings()
     loop: LoopSettings = LoopSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     records: RecordSettings = RecordSettings()
     verl: VerlSettings = VerlSettings()
+
+    @property
+    def uses_rewards(self) -> bool:
+        """False where distillation alone trains the policy."""
+        return not self.distillation.teachers or self.distillation.reward_weight > 0
+
+    @model_validator(mode="after")
+    def _rewards_or_teachers(self) -> "RunSettings":
+        if self.uses_rewards and self.rollout.group_size < 2:
+            raise ValueError(f"rollout.group_size={self.rollout.group_size}: rewards are compared within a group, so it takes at least 2")
+        if self.distillation.teachers and self.loop.refill:
+            raise ValueError(
+                "loop.refill drops groups of equal rewards, and a teacher has something to say of those too: loop.refill=false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_tasks(self) -> "RunSettings":

@@ -10,7 +10,7 @@
 Axes: N sampled tokens.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +62,10 @@ class PolicyObjective:
         """A response with the advantage 0 has no gradient."""
         return self.reference is None
 
-    def __call__(self, tokens: PolicyTokens, step: StepDenominators) -> LossOutput:
+    def readout(self, trees: Sequence[object]) -> None:
+        """Log-probs of the sampled tokens are all that it needs."""
+
+    def __call__(self, tokens: PolicyTokens, step: StepDenominators, read: Sequence[Tensor] = ()) -> LossOutput:
         surrogate = self.policy_loss(tokens)
         statistics = _drift(tokens) | surrogate.statistics
         per_token_N = -surrogate.values_N

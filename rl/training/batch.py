@@ -11,6 +11,8 @@ from rl.objectives.aggregation import StepDenominators
 from rl.training.tree import Stretch, Tree
 
 FloatsM = npt.NDArray[np.float32]
+FloatsMV = npt.NDArray[np.float32]
+IdsMK = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +31,7 @@ class PolicyBranch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyTree:
-    """A prompt with the responses that have an advantage. `task` is the problem's source."""
+    """A prompt with the responses that are trained on. `task` is the problem's source."""
 
     trunk: Stretch
     branches: tuple[PolicyBranch, ...]

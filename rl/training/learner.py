@@ -9,16 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rl.config.settings import LearnerSettings
-from rl.objectives.objective import PolicyObjective, token_means
+from rl.objectives.aggregation import StepDenominators
+from rl.objectives.objective import LossOutput, token_means
 from rl.objectives.policy_tokens import PolicyTokens
 from rl.training.batch import FloatsM, PolicyTree, SapoBatch, micro_batches
-from rl.training.model import ModelInputs, SoftmaxSettings
+from rl.training.model import ModelInputs, Readout, SoftmaxSettings
 from rl.training.optimization import Optimization
 
 
@@ -32,6 +34,23 @@ class UpdateReport:
     stats: dict[str, float]
 
 
+class Objective(Protocol):
+    """The loss of a micro-batch: `rl.objectives.objective.PolicyObjective`, or that with a teacher's term."""
+
+    @property
+    def advantages_alone(self) -> bool:
+        """A response with the advantage 0 has no gradient."""
+        ...
+
+    def readout(self, trees: Sequence[PolicyTree]) -> Readout | None:
+        """What it computes at the output head for the sampled tokens of these trees, in order; None where log-probs are enough."""
+        ...
+
+    def __call__(self, tokens: PolicyTokens, step: StepDenominators, read: Sequence[Tensor] = ()) -> LossOutput:
+        """`read` is what the readout gave."""
+        ...
+
+
 class Learner:
     """Owns the trained policy; `version` counts its updates."""
 
@@ -39,7 +58,7 @@ class Learner:
         self,
         path: Path | str,
         settings: LearnerSettings,
-        objective: PolicyObjective,
+        objective: Objective,
         softmax: SoftmaxSettings,
         steps: int,
         *,
@@ -95,9 +114,9 @@ class Learner:
         step = part.denominators()
         sums = []
         for trees, inputs in self._passes(part):
-            logprobs_M, entropy_M = self.optimization.score(inputs)
+            logprobs_M, entropy_M, *read = self.optimization.score(inputs, self._objective.readout(trees))
             tokens = _policy_tokens(trees, logprobs_M, entropy_M, old)
-            output = self._objective(tokens, step)
+            output = self._objective(tokens, step, read)
             self.optimization.backward(output.loss)
             sums.append(dict(output.sums))
         return self.optimization.summed_over_ranks(_added(sums))
@@ -108,9 +127,9 @@ class Learner:
         mine = computed.shard(self.optimization.rank, self.optimization.ranks)
         passes = list(micro_batches(mine.trees, self._settings.micro_batch_tokens))
         steps = self.optimization.lockstep([[tree.tree for tree in part] for part in passes])
-        for part, inputs in zip_longest(passes, map(self.optimization.encode, steps), fillvalue=()):
+        for trees, inputs in zip_longest(passes, map(self.optimization.encode, steps), fillvalue=()):
             assert isinstance(inputs, ModelInputs)
-            yield part, inputs
+            yield trees, inputs
 
     def _recomputed(self, parts: Sequence[SapoBatch]) -> dict[int, FloatsM]:
         """The learner's own log-probs of every response before the update, by the identity of its branch."""
@@ -118,7 +137,7 @@ class Learner:
         with self.optimization.evaluating():
             for part in parts:
                 for trees, inputs in self._passes(part):
-                    logprobs_M, _ = self.optimization.score(inputs)
+                    logprobs_M, *_ = self.optimization.score(inputs)
                     branches = [branch for tree in trees for branch in tree.branches]
                     old |= {id(b): values for b, values in zip(branches, split_by_branch(trees, logprobs_M), strict=True)}
         return old

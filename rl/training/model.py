@@ -1,8 +1,9 @@
 """The policy as torch sees it: packed trees in, log-probs of the trained tokens out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -33,6 +34,10 @@ class SoftmaxSettings:
     chunk: int = 2048
 
 
+Readout: TypeAlias = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
+"""What an objective computes from the hidden states that predict the trained tokens [M, H] and the output head [V, H]."""
+
+
 class Policy(torch.nn.Module):
     """A Hugging Face checkpoint (Qwen3, Qwen2.5-VL, Qwen3-VL) with packed attention; the unit that is sharded and prepared."""
 
@@ -45,8 +50,27 @@ class Policy(torch.nn.Module):
         self.model: PreTrainedModel = loader.from_pretrained(path, dtype=dtype, attn_implementation=attention)
         self.softmax = softmax
 
-    def forward(self, inputs: ModelInputs) -> tuple[torch.Tensor, torch.Tensor]:
-        """`(logprobs_M, entropy_M)` of the trained tokens, in the order of `inputs.packed.target_M`."""
+    def forward(self, inputs: ModelInputs, readout: Readout | None = None) -> tuple[torch.Tensor, ...]:
+        """`(logprobs_M, entropy_M)` of the trained tokens, in the order of `inputs.packed.target_M`, and what `readout` gives."""
+        packed = inputs.packed
+        hidden_MH = self.predicting_states(inputs)
+        logprobs_M, entropy_M = chosen_logprobs(
+            hidden_MH,
+            self.head_VH,
+            packed.token_ids_N[packed.target_M],
+            temperature=self.softmax.temperature,
+            chunk=self.softmax.chunk,
+            banned_ids=self.softmax.banned_ids,
+        )
+        return logprobs_M, entropy_M, *(readout(hidden_MH, self.head_VH) if readout else ())
+
+    @property
+    def head_VH(self) -> torch.Tensor:
+        weight: torch.Tensor = self.model.get_output_embeddings().weight
+        return weight
+
+    def predicting_states(self, inputs: ModelInputs) -> torch.Tensor:
+        """`hidden_MH`: the last hidden states, each of which predicts a trained token."""
         packed = inputs.packed
         arguments: dict[str, object] = {"input_ids": packed.token_ids_N[None], "use_cache": False, "rectangles": packed.rectangles}
         if self.has_vision:
@@ -56,14 +80,7 @@ class Policy(torch.nn.Module):
         else:
             arguments["position_ids"] = packed.positions_3N[:1]
         hidden_NH: torch.Tensor = self.model.model(**arguments).last_hidden_state[0]
-        return chosen_logprobs(
-            hidden_NH[packed.predictor_M],
-            self.model.get_output_embeddings().weight,
-            packed.token_ids_N[packed.target_M],
-            temperature=self.softmax.temperature,
-            chunk=self.softmax.chunk,
-            banned_ids=self.softmax.banned_ids,
-        )
+        return hidden_NH[packed.predictor_M]
 
 
 class TreeEncoder:

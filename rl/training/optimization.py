@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoProcessor, AutoTokenizer
 
 from rl.config.settings import OptimizerSettings
-from rl.training.model import ModelInputs, Policy, SoftmaxSettings, TreeEncoder
+from rl.training.model import ModelInputs, Policy, Readout, SoftmaxSettings, TreeEncoder
 from rl.training.schedule import learning_rate
 from rl.training.sharding import shard
 from rl.training.tree import Tree
@@ -77,10 +77,10 @@ class Optimization:
             complete.append([*own, *idle])
         return complete
 
-    def score(self, inputs: ModelInputs) -> tuple[torch.Tensor, torch.Tensor]:
-        """`(logprobs_M, entropy_M)` of the trained tokens."""
+    def score(self, inputs: ModelInputs, readout: Readout | None = None) -> tuple[torch.Tensor, ...]:
+        """`(logprobs_M, entropy_M)` of the trained tokens, and what `readout` gives."""
         with self.accelerator.autocast():
-            result: tuple[torch.Tensor, torch.Tensor] = self.policy(inputs)
+            result: tuple[torch.Tensor, ...] = self.policy(inputs, readout)
         return result
 
     def backward(self, loss: torch.Tensor) -> None:

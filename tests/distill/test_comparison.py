@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from distill.comparison import FullVocabulary, TeacherScores, TopK, compare
-from distill.divergences import Divergence, DivergenceName, bucketed
+from distill.divergences import Divergence, DivergenceName
 from rl.training.model import SoftmaxSettings
+from rl.training.token_distribution import bucketed
 
 POSITIONS, WIDTH, TEACHER_WIDTH, VOCABULARY = 13, 6, 9, 11
 GENERATOR = torch.Generator().manual_seed(0)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from distill.divergences import Divergence, DivergenceName, bucketed, sampled_advantages, with_tail
+from distill.divergences import Divergence, DivergenceName, sampled_advantages
+from rl.training.token_distribution import bucketed, with_tail
 
 STUDENT = torch.tensor([[0.3, -0.7, 1.1, 0.0, -1.5]], dtype=torch.float64)
 TEACHER = torch.tensor([[1.0, 0.2, -0.4, 0.5, -2.0]], dtype=torch.float64)

@@ -42,8 +42,10 @@ class EverythingHasAGradient:
     def __init__(self, objective: PolicyObjective) -> None:
         self._objective = objective
 
-    def __call__(self, tokens: PolicyTokens, step: StepDenominators) -> LossOutput:
-        return self._objective(tokens, step)
+    def readout(self, trees: Sequence[object]) -> None: ...
+
+    def __call__(self, tokens: PolicyTokens, step: StepDenominators, read: Sequence[Tensor] = ()) -> LossOutput:
+        return self._objective(tokens, step, read)
 
 
 def gradients(learner: Learner, batch: SapoBatch) -> dict[str, Tensor]:
