@@ -6,19 +6,27 @@ pool. And workers never import the caller's `__main__` (a script without a main 
 
 import io
 import os
+import threading
+from collections.abc import Callable
 from multiprocessing import context, forkserver, popen_forkserver, process, reduction, spawn, util
 
 PRELOAD = ["rewards.preload"]
 
 
 class WorkerServer:
-    """The server process and the context that starts workers from it. `close` ends the server; its workers must have ended before."""
+    """The server process. `close` ends it; its workers must have ended before."""
 
     def __init__(self) -> None:
         self._server = forkserver.ForkServer()
         self._server.set_forkserver_preload(PRELOAD)
         self._server.ensure_running()
-        self.context = _Context(self._server)
+
+    def start(self, target: Callable[..., None], args: tuple[object, ...]) -> process.BaseProcess:
+        """A new process that runs `target(*args)`. It is killed when this program exits without having ended it."""
+        worker = _Process(target=target, args=args, daemon=True)
+        worker.server = self._server
+        worker.start()
+        return worker
 
     def close(self) -> None:
         self._server._stop()  # type: ignore[attr-defined]
@@ -27,8 +35,14 @@ class WorkerServer:
 class _Popen(popen_forkserver.Popen):
     def __init__(self, process_obj: "_Process") -> None:
         self._server = process_obj.server
+        self._polling = threading.Lock()
         self._fds: list[int] = []
         super().__init__(process_obj)
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """As usual, but for one thread at a time: the status can be read once, and every start of a process polls all the others."""
+        with self._polling:
+            return super().poll(flag)
 
     def _launch(self, process_obj: "_Process") -> None:
         preparation = spawn.get_preparation_data(process_obj.name)
@@ -57,12 +71,6 @@ class _Process(process.BaseProcess):
     def _Popen(process_obj: "_Process") -> _Popen:
         return _Popen(process_obj)
 
-    @property
-    def exitcode(self) -> int | None:
-        """As usual, but a worker that leaves with status 0 in the middle of a call has crashed too; pebble takes 0 for a good end."""
-        code = super().exitcode
-        return EXIT_0 if code == 0 else code
-
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, ({key: value for key, value in self.__dict__.items() if key != "server"},)
 
@@ -72,25 +80,7 @@ def _close(*descriptors: int) -> None:
         os.close(descriptor)
 
 
-EXIT_0 = 256
-
-
 def _rebuild(state: dict[str, object]) -> _Process:
     instance = _Process.__new__(_Process)
     instance.__dict__.update(state)
     return instance
-
-
-class _Context(context.ForkServerContext):
-    _name = "forkserver"
-
-    def __init__(self, server: forkserver.ForkServer) -> None:
-        self._server = server
-
-    def get_context(self, method: str | None = None) -> "_Context":  # type: ignore[override]
-        return self
-
-    def Process(self, *args: object, **kwargs: object) -> _Process:  # type: ignore[override]
-        instance = _Process(*args, **kwargs)  # type: ignore[arg-type]
-        instance.server = self._server
-        return instance

@@ -2,7 +2,7 @@
 
     await pool.grade_many([(reward, target, transcript), ...])
         asynchronous components -> the caller's event loop, same time limit (or their own: `own_limit`)
-        the others              -> batches -> pebble -> worker processes (rewards/worker.py)
+        the others              -> batches -> a thread for each worker process (rewards/supervisor.py, rewards/worker.py)
         a batch that dies       -> its calls again, one by one, so that only the culprit pays
         all components of a call -> combine -> Grade | Ungraded
 
@@ -14,22 +14,22 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeAlias
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
-
 from rewards.errors import RewardError
-from rewards.forkserver import EXIT_0, WorkerServer
+from rewards.forkserver import WorkerServer
 from rewards.grading import Timed, grade_once, without_images
 from rewards.mixture import Component, RewardSpec, check_spec, combine, spec_of
 from rewards.outcome import Outcome, Ungraded
 from rewards.plugins import load_plugin
 from rewards.registry import BUILT_IN, Reward, plugin_origins
+from rewards.supervisor import Supervisor, WorkerDiedError
 from rewards.transcript import Transcript
-from rewards.worker import WorkerCall, run_batch, start_worker
+from rewards.worker import Batch, Results, WorkerCall
 from tasks.problem import RewardNotation, Target
 
 Call: TypeAlias = tuple[RewardNotation | RewardSpec, Target, Transcript]
@@ -45,11 +45,10 @@ class Breakdown:
 
 
 BATCH = 16
-"""Calls a task at the most. Built-in rewards only: a user's code might stop the timer, so each call of it is a task with pebble's limit."""
+"""Calls in a batch at the most. Built-in rewards only: a user's code might stop the timer, so each call of it is a batch of its own."""
 BACKSTOP_S = 0.9
-"""Beyond the worker's timer. Reached by code that stops it, and on a machine so busy that the worker had no turn: tried once more."""
+"""Beyond the worker's timer. Reached by code that stops the timer, and on a machine so busy that the worker had no turn."""
 IMPORT_S = 30.0
-ATTEMPTS = 3
 
 
 class RewardPool:
@@ -65,13 +64,16 @@ class RewardPool:
             raise RewardError(f"workers={workers}, timeout_s={timeout_s}, memory_mib={memory_mib}: each must be above 0")
         for plugin in plugins:
             load_plugin(plugin)
-        self._workers, self._timeout_s, self._memory_mib = workers, timeout_s, memory_mib
-        self._lock = threading.Lock()
-        self._closed = False
-        self._pool: ProcessPool | None = None
-        self._in_flight: set[ProcessFuture[tuple[Outcomes, ...]]] = set()
+        self._workers, self._timeout_s = workers, timeout_s
         self._loaded = plugin_origins()
         self._server = WorkerServer()
+        self._supervisors = tuple(Supervisor(self._server, memory_mib, self._loaded) for _ in range(workers))
+        self._idle: SimpleQueue[Supervisor] = SimpleQueue()
+        for supervisor in self._supervisors:
+            self._idle.put(supervisor)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reward-worker")
+        self._lock = threading.Lock()
+        self._closed = False
 
     async def __aenter__(self) -> "RewardPool":
         return self
@@ -83,14 +85,12 @@ class RewardPool:
         """Ends every process; calls in flight come back `Ungraded("closed")`."""
         with self._lock:
             self._closed = True
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool.stop()
-                pool.join()
-            self._server.close()
-            for future in tuple(self._in_flight):
-                if not future.done():
-                    future.set_exception(BrokenProcessPool("the pool is closed"))
+        for supervisor in self._supervisors:
+            supervisor.stop()
+        self._threads.shutdown()
+        for supervisor in self._supervisors:
+            supervisor.join()
+        self._server.close()
 
     async def grade(self, reward: RewardNotation | RewardSpec, target: Target, transcript: Transcript) -> Outcome:
         return (await self.grade_many([(reward, target, transcript)]))[0]
@@ -123,52 +123,56 @@ class RewardPool:
                 batches[-1].append(place)
             else:
                 batches.append([place])
-        results = await asyncio.gather(*(self._run([call for place in batch if (call := calls[place])]) for batch in batches))
+        results = await asyncio.gather(*(self._run(tuple(call for place in batch if (call := calls[place]))) for batch in batches))
         for batch, result in zip(batches, results, strict=True):
             for place, outcome in zip(batch, result, strict=True):
                 outcomes[place] = outcome
         return outcomes
 
-    async def _run(self, batch: list[WorkerCall], attempt: int = 1) -> list[Outcomes]:
+    async def _run(self, batch: Batch, *, again: bool = False) -> list[Outcomes]:
         try:
-            future = await asyncio.to_thread(self._schedule, batch) if self._pool is None else self._schedule(batch)
-            return list(await asyncio.wrap_future(future))
-        except BrokenProcessPool as error:
-            if attempt < ATTEMPTS and not self._closed:
-                return await self._run(batch, attempt + 1)
-            return [_all(call, Timed(Ungraded("closed" if self._closed else "crash", str(error)), None)) for call in batch]
-        except (ProcessExpired, TimeoutError) as error:
-            if len(batch) == 1 and isinstance(error, TimeoutError) and attempt == 1:
-                return await self._run(batch, attempt + 1)
-            if len(batch) == 1:
-                return [_all(batch[0], self._death(error))]
-            return [outcome for part in await asyncio.gather(*(self._run([call]) for call in batch)) for outcome in part]
+            return list(await self._in_thread(batch))
+        except (WorkerDiedError, TimeoutError) as error:
+            if self._closed:
+                return [_all(call, Timed(Ungraded("closed", "before the call was graded"), None)) for call in batch]
+            if len(batch) > 1:
+                return [outcome for part in await asyncio.gather(*(self._run((call,)) for call in batch)) for outcome in part]
+            if not again and _may_be_blameless(error):
+                return await self._run(batch, again=True)
+            return [_all(batch[0], self._ungraded(error))]
 
-    def _schedule(self, batch: list[WorkerCall]) -> "ProcessFuture[tuple[Outcomes, ...]]":
-        new = any(origin not in self._loaded and name not in BUILT_IN for call in batch for origin, name, _ in call.components)
-        limit = len(batch) * self._timeout_s + BACKSTOP_S + (IMPORT_S if new else 0.0)
+    async def _in_thread(self, batch: Batch) -> Results:
+        """A cancelled call gives its worker back at once."""
         with self._lock:
             if self._closed:
-                raise BrokenProcessPool("the pool is closed")
-            if self._pool is not None and not self._pool.active:
-                self._pool.stop()
-                self._pool.join()
-                self._pool = None
-            if self._pool is None:
-                self._pool = ProcessPool(
-                    self._workers, initializer=start_worker, initargs=(self._memory_mib, self._loaded), context=self._server.context
-                )
-            future = self._pool.schedule(run_batch, args=(tuple(batch), self._timeout_s), timeout=limit)
-        self._in_flight.add(future)
-        future.add_done_callback(self._in_flight.discard)
-        return future
+                raise WorkerDiedError(0)
+            future = self._threads.submit(self._work, batch)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            for supervisor in self._supervisors:
+                supervisor.kill(batch)
+            raise
 
-    def _death(self, error: ProcessExpired | TimeoutError) -> Timed:
+    def _work(self, batch: Batch) -> Results:
+        """Runs in one of as many threads as there are supervisors, so that one of these is always idle."""
+        new = any(origin not in self._loaded and name not in BUILT_IN for call in batch for origin, name, _ in call.components)
+        limit_s = len(batch) * self._timeout_s + BACKSTOP_S + (IMPORT_S if new else 0.0)
+        supervisor = self._idle.get()
+        try:
+            return supervisor.run(batch, self._timeout_s, limit_s)
+        finally:
+            self._idle.put(supervisor)
+
+    def _ungraded(self, error: WorkerDiedError | TimeoutError) -> Timed:
         if isinstance(error, TimeoutError) or error.exitcode == -signal.SIGALRM:
             return Timed(Ungraded("timeout", f"over {self._timeout_s:g} s"), self._timeout_s)
-        code = 0 if error.exitcode == EXIT_0 else error.exitcode
-        how = f"was killed by signal {-code}" if code < 0 else f"left with status {code}"
-        return Timed(Ungraded("crash", f"the worker {how}"), None)
+        return Timed(Ungraded("crash", str(error)), None)
+
+
+def _may_be_blameless(error: WorkerDiedError | TimeoutError) -> bool:
+    """Silent beyond its own timer: perhaps a machine too busy to give it a turn. Killed from outside: perhaps for another's memory."""
+    return isinstance(error, TimeoutError) or error.exitcode == -signal.SIGKILL
 
 
 class _Prepared:

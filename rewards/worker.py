@@ -5,7 +5,9 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeAlias
 
 from rewards.errors import RewardError
 from rewards.grading import Timed, finish, grade_once
@@ -29,9 +31,26 @@ class WorkerCall:
     transcript: Transcript
 
 
-def start_worker(memory_mib: int, origins: tuple[Origin, ...]) -> None:
-    """Loads the plug-ins, then forbids the process to grow by more than `memory_mib`. One SIGTERM ends it, whatever it is doing."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+Batch: TypeAlias = tuple[WorkerCall, ...]
+Results: TypeAlias = tuple[tuple[Timed, ...], ...]
+READY = "ready"
+
+
+def serve(connection: Connection, memory_mib: int, origins: tuple[Origin, ...]) -> None:
+    """Answers batches until the other end of the pipe is closed, be it because the program that graded has died."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _prepare(memory_mib, origins)
+    try:
+        connection.send(READY)
+        while True:
+            batch, timeout_s = connection.recv()
+            connection.send(run_batch(batch, timeout_s))
+    except (EOFError, BrokenPipeError):
+        return
+
+
+def _prepare(memory_mib: int, origins: tuple[Origin, ...]) -> None:
+    """Loads the plug-ins, then forbids the process to grow by more than `memory_mib`."""
     for origin in origins:
         try:
             load_origin(origin)
@@ -42,9 +61,9 @@ def start_worker(memory_mib: int, origins: tuple[Origin, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def run_batch(calls: tuple[WorkerCall, ...], timeout_s: float) -> tuple[tuple[Timed, ...], ...]:
+def run_batch(batch: Batch, timeout_s: float) -> Results:
     """The outcomes of each call's components. A call over its limit ends the process by SIGALRM, whose default action nothing can delay."""
-    return tuple(_run(call, timeout_s) for call in calls)
+    return tuple(_run(call, timeout_s) for call in batch)
 
 
 def _run(call: WorkerCall, timeout_s: float) -> tuple[Timed, ...]:
