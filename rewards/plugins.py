@@ -31,6 +31,15 @@ def load_plugin(spec: str) -> Origin:
     return origin
 
 
+def load_function(spec: str) -> Callable[..., object]:
+    """The function that `path/to/file.py:name` names. Raises `RewardError`."""
+    place, _, name = spec.rpartition(":")
+    function: object = getattr(load_origin(Origin(*_file_origin(place))), name, None)
+    if not callable(function):
+        raise RewardError(f"{spec}: {place} has no function {name!r}")
+    return function
+
+
 def load_origin(origin: Origin) -> ModuleType:
     """Imports it, once for each process. Raises `RewardError` with file, line and reason."""
     try:

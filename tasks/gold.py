@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from tasks.errors import RowError, short
 from tasks.gold_scalars import finite, is_empty, text_of
 from tasks.problem import ChoiceTarget, CountTarget, MathTarget, MissingTarget, NumberTarget, Target, TextTarget
+from tasks.rubric_gold import read_rubric
 from tasks.structured_gold import read_function_calls, read_json_schema
 from tasks.visual_gold import read_boxes, read_boxes_3d, read_points
 
@@ -63,6 +64,7 @@ READERS: Mapping[str, Callable[[object, tuple[str, ...]], Target]] = {
     "count": _count,
     "function_call": read_function_calls,
     "json_schema": read_json_schema,
+    "rubric": read_rubric,
 }
 # `none` says that there is no gold: the column is not read.
 TARGET_KINDS = (*READERS, "none")

@@ -153,6 +153,24 @@ class JsonSchemaTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Criterion:
+    """One thing that a judge looks for in an answer. `weight` is its share in the reward; below 0, what it names is a fault."""
+
+    text: str
+    weight: float = 1.0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RubricTarget:
+    """Criteria for a judge, and reference answers if there are any."""
+
+    kind: ClassVar[str] = "rubric"
+    criteria: tuple[Criterion, ...]
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MissingTarget:
     """The data has no gold answer: nothing can be graded, and every reward says so."""
 
@@ -171,6 +189,7 @@ Target: TypeAlias = (
     | PuzzleTarget
     | FunctionCallTarget
     | JsonSchemaTarget
+    | RubricTarget
     | MissingTarget
 )
 

@@ -1,8 +1,34 @@
-"""What a judge may still cost: calls (every request that is sent, retries too) and tokens."""
+"""What a judge has cost and may still cost: calls (every request that is sent, retries too) and tokens, by model."""
 
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rewards.judge.reply import Reply
 
 BYTES_A_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """`recorded` counts the questions that the record answered: they cost nothing."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    recorded: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.recorded + other.recorded,
+        )
 
 
 class Budget:
@@ -14,25 +40,45 @@ class Budget:
     def __init__(self, max_calls: int, max_tokens: int) -> None:
         self._max_calls, self._max_tokens = max_calls, max_tokens
         self._lock = threading.Lock()
-        self.calls = 0
-        self.tokens = 0
+        self._by_model: dict[str, Spent] = {}
 
-    def take_call(self) -> bool:
+    @property
+    def by_model(self) -> Mapping[str, Spent]:
+        with self._lock:
+            return dict(self._by_model)
+
+    @property
+    def total(self) -> Spent:
+        return sum(self.by_model.values(), Spent())
+
+    def take_call(self, model: str) -> bool:
         """Counts one call; False, and nothing counted, when the budget is spent."""
         with self._lock:
-            if (self._max_calls and self.calls >= self._max_calls) or (self._max_tokens and self.tokens >= self._max_tokens):
+            spent = sum(self._by_model.values(), Spent())
+            if (self._max_calls and spent.calls >= self._max_calls) or (self._max_tokens and spent.tokens >= self._max_tokens):
                 return False
-            self.calls += 1
+            self._add(model, Spent(calls=1))
             return True
 
-    def add_tokens(self, reported: int, sent: str, received: str) -> None:
-        """Counts the tokens of an answer; estimated from the bytes of the texts when the server reports none."""
+    def add_tokens(self, model: str, reply: Reply, sent: str) -> None:
+        """Counts the tokens of a reply; estimated from the bytes of the texts when the server reports none."""
+        prompt, completion = reply.prompt_tokens, reply.completion_tokens
+        if not reply.tokens:
+            prompt, completion = (len(text.encode()) // BYTES_A_TOKEN + 1 for text in (sent, reply.content))
         with self._lock:
-            self.tokens += reported or (len(sent.encode()) + len(received.encode())) // BYTES_A_TOKEN + 1
+            self._add(model, Spent(prompt_tokens=prompt, completion_tokens=completion))
+
+    def add_recorded(self, model: str) -> None:
+        with self._lock:
+            self._add(model, Spent(recorded=1))
 
     def __str__(self) -> str:
+        spent = self.total
         bounds = [
-            f"{self.calls} of {self._max_calls or 'any number of'} calls",
-            f"{self.tokens} of {self._max_tokens or 'any number of'} tokens",
+            f"{spent.calls} of {self._max_calls or 'any number of'} calls",
+            f"{spent.tokens} of {self._max_tokens or 'any number of'} tokens",
         ]
         return ", ".join(bounds)
+
+    def _add(self, model: str, more: Spent) -> None:
+        self._by_model[model] = self._by_model.get(model, Spent()) + more

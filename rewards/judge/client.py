@@ -1,12 +1,13 @@
-"""The judge's server: one request with retries, under a limit of concurrency and a budget."""
+"""The judge's server: one request with retries, under limits of concurrency and rate and a budget."""
 
 import asyncio
 import os
 
 import openai
 import stamina
+from aiolimiter import AsyncLimiter
 
-from rewards.judge.budget import Budget
+from rewards.judge.budget import BYTES_A_TOKEN, Budget
 from rewards.judge.reply import GarbageReplyError, Reply, read_completion
 from rewards.judge.request import JudgeRequest
 from rewards.judge.settings import Limits
@@ -15,6 +16,8 @@ from rewards.outcome import Ungraded
 WAIT_FIRST_S, WAIT_MOST_S, JITTER_S = 0.2, 20.0, 0.2
 REFUSED_SCHEMA = (400, 422)
 DETAIL_CHARS = 300
+IMAGE_TOKENS = 1000
+"""What an image counts for in the rate of tokens, which must be known before the server counts."""
 
 
 class BudgetSpentError(Exception):
@@ -22,17 +25,19 @@ class BudgetSpentError(Exception):
 
 
 class JudgeClient:
-    """Belongs to one event loop. A server that rejects structured output is asked without from then on."""
+    """One endpoint; belongs to one event loop. A server that rejects structured output is asked without from then on."""
 
-    def __init__(self, base_url: str, limits: Limits, budget: Budget) -> None:
-        key = os.environ.get("OPENAI_API_KEY", "none")
-        self._client = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=limits.timeout_s)
+    def __init__(self, base_url: str, limits: Limits, budget: Budget, api_key_env: str = "OPENAI_API_KEY") -> None:
+        key = os.environ.get(api_key_env, "none")
+        self._client = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=limits.request_timeout_s)
         self._limits, self._budget = limits, budget
         self._slots = asyncio.Semaphore(limits.concurrency)
+        self._requests = AsyncLimiter(limits.requests_per_minute) if limits.requests_per_minute else None
+        self._tokens = AsyncLimiter(limits.tokens_per_minute) if limits.tokens_per_minute else None
         self._has_schemas = True
 
     async def ask(self, request: JudgeRequest) -> Reply | Ungraded:
-        """The answer, or why there is none. The wait for a free slot costs none of the time limit."""
+        """The answer, or why there is none. Waiting for a free slot or for the rates costs none of the time limit."""
         async with self._slots:
             try:
                 return await self._with_retries(request)
@@ -41,7 +46,7 @@ class JudgeClient:
             except GarbageReplyError as error:
                 return Ungraded("judge-garbage", str(error)[:DETAIL_CHARS])
             except (openai.APITimeoutError, TimeoutError):
-                return Ungraded("judge-timeout", f"{self._limits.attempts} attempts of {self._limits.timeout_s:g} s")
+                return Ungraded("judge-timeout", f"{self._limits.attempts} attempts of {self._limits.request_timeout_s:g} s")
             except openai.APIStatusError as error:
                 reason = "judge-unreachable" if _is_passing(error) is not False else "judge-rejected"
                 return Ungraded(reason, f"status {error.status_code}: {error.message}"[:DETAIL_CHARS])
@@ -63,7 +68,7 @@ class JudgeClient:
         raise AssertionError("stamina raises the last error")
 
     async def _once(self, request: JudgeRequest) -> Reply:
-        structured = request.structured and self._has_schemas
+        structured = request.sampling.structured and self._has_schemas
         try:
             return await self._send(request, structured)
         except openai.APIStatusError as error:
@@ -74,13 +79,21 @@ class JudgeClient:
         return reply
 
     async def _send(self, request: JudgeRequest, structured: bool) -> Reply:
-        if not self._budget.take_call():
+        await self._wait_for_rates(request)
+        if not self._budget.take_call(request.model):
             raise BudgetSpentError
-        async with asyncio.timeout(self._limits.timeout_s):  # the client's own limit starts anew with every byte
+        async with asyncio.timeout(self._limits.request_timeout_s):  # the client's own limit starts anew with every byte
             text = await self._client.post("/chat/completions", body=request.body(structured), cast_to=str)
         reply = read_completion(text)
-        self._budget.add_tokens(reply.tokens, request.system + request.user, reply.content)
+        self._budget.add_tokens(request.model, reply, request.text)
         return reply
+
+    async def _wait_for_rates(self, request: JudgeRequest) -> None:
+        if self._requests is not None:
+            await self._requests.acquire()
+        if self._tokens is not None:
+            expected = len(request.text.encode()) / BYTES_A_TOKEN + len(request.images) * IMAGE_TOKENS + request.sampling.max_tokens
+            await self._tokens.acquire(min(expected, self._tokens.max_rate))
 
 
 def _is_passing(error: Exception) -> bool | float:

@@ -1,97 +1,103 @@
-"""One judge: from a transcript to a grade, through the template, the record and the server."""
+"""A judge: one model or a panel of several, each asked once or several times, and one outcome out of their votes."""
 
-import unicodedata
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
 
-import PIL.Image
-
-from rewards.answer import final_answer
-from rewards.judge.record import JudgeRecord
-from rewards.judge.reply import Reply
-from rewards.judge.request import JudgeRequest, key_of
+from rewards.judge.answers import Answers, Ask
+from rewards.judge.budget import Budget
+from rewards.judge.controls import KNOWN_BAD, control
+from rewards.judge.exhibit import Exhibit, exhibit_of
+from rewards.judge.panelist import Ballot, Panelist
+from rewards.judge.request import JudgeRequest
 from rewards.judge.settings import JudgeSettings
-from rewards.judge.template import load_template
-from rewards.judge.verdict import read_score
 from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.transcript import Transcript
-from tasks.message import Message
-from tasks.problem import TextTarget
+from tasks.problem import Target
 
-Ask: TypeAlias = Callable[[JudgeRequest], Awaitable[Reply | Ungraded]]
+FOOLED = "judge-fooled"
+UNREACHED = ("judge-timeout", "judge-unreachable")
 
 
 class Judge:
     """`ask` is the server, None when there must be none. Only one event loop may use it."""
 
-    def __init__(self, settings: JudgeSettings, ask: Ask | None) -> None:
-        assert (ask is not None) == settings.asks, "a judge asks the server in the modes live and record, and only there"
-        self._settings, self._ask = settings, ask
-        self._template = load_template(settings.template)
-        self._record = None if settings.mode == "live" else JudgeRecord(settings.record_path, read_only=not settings.asks)
-        self._first_miss = ""
+    def __init__(self, settings: JudgeSettings, ask: Ask | None, budget: Budget | None = None) -> None:
+        self._settings = settings
+        self._answers = Answers(settings, ask, budget or Budget(0, 0))
+        self._panel = tuple(Panelist(member, self._answers) for member in settings.members)
+        self._checks: dict[Panelist, asyncio.Task[Ungraded | None]] = {}
 
     def close(self) -> None:
-        if self._record is not None:
-            self._record.close()
+        self._answers.close()
 
-    async def grade(self, target: TextTarget, transcript: Transcript) -> Outcome:
-        """An answer that says nothing is wrong without asking: such answers are known to win over judges."""
-        answer = final_answer(transcript.final_text)
-        if _says_nothing(answer) and not all(_says_nothing(gold) for gold in target.answers):
-            return Grade(0.0, False, answer)
-        reply = await self._answered(self.request(target, transcript))
-        score = reply if isinstance(reply, Ungraded) else read_score(reply, self._template.scale)
-        if isinstance(score, Ungraded):
-            return score
-        return Grade(score.reward, score.points >= self._template.pass_at, answer, {"score": score.points})
-
-    def request(self, target: TextTarget, transcript: Transcript, sample: int = 0) -> JudgeRequest:
-        answer = final_answer(transcript.final_text)
-        system, user = self._template.render(_question(transcript.prompt), target.answers, answer)
-        sampling = self._settings.sampling
-        return JudgeRequest(
-            model=self._settings.model,
-            system=system,
-            user=user,
-            images=_images(transcript) if self._settings.send_images else (),
-            temperature=sampling.temperature,
-            max_tokens=sampling.max_tokens,
-            structured=sampling.structured,
-            scale=self._template.scale,
-            template_version=self._template.version,
-            sample=sample,
+    def requests(self, target: Target, transcript: Transcript) -> tuple[JudgeRequest, ...]:
+        """All that is asked about this answer."""
+        exhibit = exhibit_of(target, transcript)
+        return tuple(
+            request for member in self._panel for sample in range(self._settings.samples) for request in member.requests(exhibit, sample)
         )
 
-    async def _answered(self, request: JudgeRequest) -> Reply | Ungraded:
-        """From the record where it stands there; else from the server, and into the record before anything else."""
-        canonical = request.canonical()
-        key = key_of(canonical)
-        if self._first_miss:
-            return Ungraded("judge-miss", f"a strict replay ended with its first miss, request {self._first_miss}")
-        known = self._record.find(key) if self._record is not None else None
-        if known is not None:
-            return known
-        if self._ask is None:
-            if self._settings.mode == "replay_strict":
-                self._first_miss = key
-            return Ungraded("judge-miss", f"request {key} is not in {self._settings.record}; answer it with mode=record")
-        reply = await self._ask(request)
-        if self._record is None or isinstance(reply, Ungraded):
-            return reply
-        return self._record.keep(canonical, reply)
+    async def grade(self, target: Target, transcript: Transcript) -> Outcome:
+        """The mean of the members' rewards, each the mean of its samples; right where more than half of all votes say so.
+
+        More than half of the votes must be there: else `Ungraded` with the reason that most of the others gave. An answer that says nothing
+        is wrong without asking: such answers are known to win over judges.
+        """
+        exhibit = exhibit_of(target, transcript)
+        if exhibit.says_nothing:
+            return Grade(0.0, False, exhibit.answer)
+        polled = await asyncio.gather(*(self._polled(member, exhibit) for member in self._panel))
+        votes = [vote for one in polled for vote in one]
+        ballots = [[vote for vote in one if isinstance(vote, Ballot)] for one in polled]
+        cast = [ballot for one in ballots for ballot in one]
+        if 2 * len(cast) <= len(votes):
+            return _most_frequent([vote for vote in votes if isinstance(vote, Ungraded)])
+        verdict = 2 * sum(ballot.verdict for ballot in cast) > len(cast)
+        mean = fmean(fmean(ballot.reward for ballot in one) for one in ballots if one)
+        reward = float(verdict) if self._settings.aggregate == "majority" else mean
+        return Grade(reward, verdict, exhibit.answer, _parts(ballots, verdict))
+
+    async def _polled(self, member: Panelist, exhibit: Exhibit) -> Sequence[Ballot | Ungraded]:
+        samples = self._settings.samples
+        if self._settings.controls:
+            fooled = await self._checked(member)
+            if fooled is not None:
+                return [fooled] * samples
+        return await asyncio.gather(*(member.vote(exhibit, sample) for sample in range(samples)))
+
+    async def _checked(self, member: Panelist) -> Ungraded | None:
+        """Why the member is unfit, if it is. Asked once; once more with the next answer to grade while its server cannot be reached."""
+        if member not in self._checks:
+            self._checks[member] = asyncio.ensure_future(_fooled_by(member))
+        check = self._checks[member]
+        found = await asyncio.shield(check)
+        if found is not None and found.reason in UNREACHED and self._checks.get(member) is check:
+            del self._checks[member]
+        return found if found is not None and found.reason == FOOLED else None
 
 
-def _question(prompt: tuple[Message, ...]) -> str:
-    """The problem without system messages; with several turns, who says what."""
-    turns = [message for message in prompt if message.role != "system"]
-    return turns[0].text if len(turns) == 1 else "\n\n".join(f"{turn.role}: {turn.text}" for turn in turns)
+async def _fooled_by(member: Panelist) -> Ungraded | None:
+    shown = [control(answer, with_criterion=member.needs_criteria) for answer in KNOWN_BAD]
+    votes = await asyncio.gather(*(member.vote(exhibit, 0) for exhibit in shown))
+    for answer, vote in zip(KNOWN_BAD, votes, strict=True):
+        if isinstance(vote, Ballot) and vote.verdict:
+            way_out = "take another model or template, or controls=false if the template does not ask whether an answer is right"
+            return Ungraded(FOOLED, f"{member.title} accepts {answer!r} as an answer; {way_out}")
+    return next((vote for vote in votes if isinstance(vote, Ungraded) and vote.reason in UNREACHED), None)
 
 
-def _images(transcript: Transcript) -> tuple[PIL.Image.Image, ...]:
-    return tuple(image for message in (*transcript.prompt, *transcript.response) for image in message.images)
+def _parts(ballots: Sequence[Sequence[Ballot]], verdict: bool) -> dict[str, float]:
+    """The mean of each mark; with several votes also their number and the share of them that agree with the verdict."""
+    cast = [ballot for one in ballots for ballot in one]
+    names = dict.fromkeys(name for ballot in cast for name in ballot.marks)
+    parts = {name: fmean(ballot.marks[name] for ballot in cast if name in ballot.marks) for name in names}
+    if len(cast) > 1:
+        parts |= {"votes": float(len(cast)), "agreement": fmean(ballot.verdict == verdict for ballot in cast)}
+    return parts
 
 
-def _says_nothing(text: str) -> bool:
-    """Only blanks, control characters and punctuation."""
-    return all(unicodedata.category(letter)[0] in "PZC" for letter in text)
+def _most_frequent(failures: Sequence[Ungraded]) -> Ungraded:
+    reason = Counter(failure.reason for failure in failures).most_common(1)[0][0]
+    return next(failure for failure in failures if failure.reason == reason)

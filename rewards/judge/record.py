@@ -6,6 +6,7 @@ is used (write-ahead log, synced), so a killed run loses none.
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +22,13 @@ TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, request TEXT 
 
 
 class JudgeRecord:
-    """An open record. `read_only` needs the file to be there and never writes. One thread at a time; any number of processes."""
+    """An open record. `read_only` needs the file to be there and never writes. Any number of threads and processes may use one file."""
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         if read_only and not path.is_file():
             raise RewardError(f"judge record {path}: there is no such file; make it with mode=record")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        self._path, self._lock = path, threading.Lock()
         try:
             self._file = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             if not read_only:
@@ -47,7 +48,8 @@ class JudgeRecord:
         self.close()
 
     def close(self) -> None:
-        self._file.close()
+        with self._lock:
+            self._file.close()
 
     def find(self, key: str) -> Reply | None:
         row = self._file.execute("SELECT reply FROM answers WHERE key = ?", (key,)).fetchone()
@@ -56,8 +58,9 @@ class JudgeRecord:
     def keep(self, canonical: str, reply: Reply) -> Reply:
         """Stores the answer unless there is one already; gives the one that stands."""
         key = key_of(canonical)
-        self._file.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", (key, canonical, reply.to_json()))
-        standing = self.find(key)
+        with self._lock:
+            self._file.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", (key, canonical, reply.to_json()))
+            standing = self.find(key)
         assert standing is not None, "an answer was stored and is gone"
         return standing
 

@@ -10,12 +10,17 @@ class GarbageReplyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`tokens` counts prompt and completion as the server reports them; 0 when it reports none."""
+    """The token counts are the server's; 0 when it reports none."""
 
     content: str
     refusal: str = ""
     finish_reason: str = "stop"
-    tokens: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
@@ -24,7 +29,7 @@ class Reply:
     def from_json(cls, text: str) -> "Reply":
         """Raises `ValueError` for anything that `to_json` does not write."""
         fields = json.loads(text)
-        kinds = {"content": str, "refusal": str, "finish_reason": str, "tokens": int}
+        kinds = {"content": str, "refusal": str, "finish_reason": str, "prompt_tokens": int, "completion_tokens": int}
         if not isinstance(fields, dict) or set(fields) != set(kinds) or any(type(fields[name]) is not kinds[name] for name in kinds):
             raise ValueError(f"a reply has the fields {', '.join(kinds)}; this is {text[:100]!r}")
         return cls(**fields)
@@ -37,10 +42,11 @@ def read_completion(body: str) -> Reply:
         choice = completion["choices"][0]
         message = choice["message"]
         content, refusal, finish = message.get("content"), message.get("refusal"), choice.get("finish_reason")
-        tokens = (completion.get("usage") or {}).get("total_tokens")
+        usage = completion.get("usage") or {}
+        counted = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise GarbageReplyError(f"{type(error).__name__} in {body[:200]!r}") from error
     if not all(value is None or isinstance(value, str) for value in (content, refusal, finish)):
         raise GarbageReplyError(f"content, refusal or finish_reason is no text in {body[:200]!r}")
-    counted = tokens if type(tokens) is int and tokens >= 0 else 0
-    return Reply(content or "", refusal or "", finish or "stop", counted)
+    sent, received = (count if type(count) is int and count >= 0 else 0 for count in counted)
+    return Reply(content or "", refusal or "", finish or "stop", sent, received)

@@ -4,13 +4,13 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import PIL.Image
 
-from rewards.judge.verdict import MAX_POINTS, ScaleName
+from rewards.judge.settings import Sampling
+from rewards.judge.template import Prompt
 from tasks.message import Json
 
 Body: TypeAlias = dict[str, Json]
@@ -18,42 +18,62 @@ Body: TypeAlias = dict[str, Json]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgeRequest:
-    """`structured` asks the server for JSON of the scale's schema. `sample` tells repeated askings apart; it is also the seed."""
+    """`sample` tells repeated askings apart; it is also the seed."""
 
     model: str
-    system: str
-    user: str
+    prompt: Prompt
     images: tuple[PIL.Image.Image, ...]
-    temperature: float
-    max_tokens: int
-    structured: bool
-    scale: ScaleName
+    sampling: Sampling
     template_version: str
     sample: int
 
     def canonical(self) -> str:
         """JSON with sorted names; an image stands as the hash of its pixels, so that no encoder's version changes the key."""
         pictures: list[Json] = [{"type": "image", "sha256": pixel_hash(image)} for image in self.images]
+        sampling = self.sampling
+        form = self.prompt.form
         fields: Body = {
             "model": self.model,
-            "messages": _messages(self, pictures),
-            "sampling": {"temperature": float(self.temperature), "max_tokens": self.max_tokens, "structured": self.structured},
+            "messages": self._messages(pictures),
+            "sampling": {
+                "temperature": float(sampling.temperature),
+                "max_tokens": sampling.max_tokens,
+                "structured": sampling.structured,
+                "extra_body": json.loads(sampling.extra_body),
+            },
+            "form": {"scale": form.scale, "fields": list(form.fields)},
             "template": self.template_version,
             "sample": self.sample,
         }
-        return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return canonical_json(fields)
 
     def body(self, structured: bool) -> Body:
         """What goes over the wire."""
         pictures: list[Json] = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in self.images]
         body: Body = {
             "model": self.model,
-            "messages": _messages(self, pictures),
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
+            "messages": self._messages(pictures),
+            "temperature": self.sampling.temperature,
+            "max_tokens": self.sampling.max_tokens,
             "seed": self.sample,
+            **json.loads(self.sampling.extra_body),
         }
-        return {**body, "response_format": _schema(self.scale)} if structured else body
+        return {**body, "response_format": self.prompt.form.response_format()} if structured else body
+
+    @property
+    def text(self) -> str:
+        return self.prompt.system + self.prompt.user
+
+    def _messages(self, pictures: list[Json]) -> list[Json]:
+        numbered: list[Json] = []
+        for number, picture in enumerate(pictures, 1):
+            numbered += [{"type": "text", "text": f"Image {number}:"}, picture]
+        content: Json = [*numbered, {"type": "text", "text": self.prompt.user}] if pictures else self.prompt.user
+        return [{"role": "system", "content": self.prompt.system}, {"role": "user", "content": content}]
+
+
+def canonical_json(value: Json) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def key_of(canonical: str) -> str:
@@ -69,18 +89,3 @@ def data_url(image: PIL.Image.Image) -> str:
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _messages(request: JudgeRequest, pictures: list[Json]) -> list[Json]:
-    content: Json = [*pictures, {"type": "text", "text": request.user}] if pictures else request.user
-    return [{"role": "system", "content": request.system}, {"role": "user", "content": content}]
-
-
-def _schema(scale: ScaleName) -> Json:
-    score: Mapping[ScaleName, Json] = {
-        "points": {"type": "number", "minimum": 0, "maximum": MAX_POINTS},
-        "yes_no": {"type": "string", "enum": ["yes", "no"]},
-    }
-    properties: Json = {"reason": {"type": "string"}, "score": score[scale]}
-    schema: Json = {"type": "object", "properties": properties, "required": ["reason", "score"], "additionalProperties": False}
-    return {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}

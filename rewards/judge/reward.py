@@ -1,47 +1,60 @@
-"""The reward `judge`: a judge model compares the answer with the reference answers.
+"""The reward `judge`: judge models grade the answer, or the whole transcript, by references or criteria.
 
-It runs in the caller's event loop. Judges with equal settings share one client, one record and one budget per process.
+It runs in the caller's event loop. Judges with equal settings share one client for each endpoint, one record and one budget per process.
 """
 
 import asyncio
+from collections.abc import Mapping
 
-from rewards.judge.budget import Budget
+from rewards.judge.budget import Budget, Spent
 from rewards.judge.judging import Judge
-from rewards.judge.settings import JudgeSettings, Limits, Mode, Sampling
-from rewards.outcome import Outcome
+from rewards.judge.reply import Reply
+from rewards.judge.request import JudgeRequest
+from rewards.judge.settings import Aggregate, JudgeSettings, Member, Mode, read_settings
+from rewards.outcome import Outcome, Ungraded
 from rewards.registry import reward
 from rewards.transcript import Transcript
-from tasks.problem import TextTarget
+from tasks.message import Json
+from tasks.problem import Target
 
 _budgets: dict[JudgeSettings, Budget] = {}
 _judges: dict[asyncio.AbstractEventLoop, dict[JudgeSettings, Judge]] = {}
 
 
-@reward("judge", target=TextTarget, images=True, own_limit=True)
+@reward("judge", target="any", images=True, own_limit=True)
 async def grade_by_judge(
-    target: TextTarget,
+    target: Target,
     transcript: Transcript,
     *,
     model: str = "",
     base_url: str = "",
+    api_key_env: str = "OPENAI_API_KEY",
     template: str = "reference_points",
-    mode: Mode = "live",
-    record: str = "",
+    parser: str = "tolerant",
     send_images: bool = True,
     temperature: float = 0.0,
     max_tokens: int = 1024,
     structured: bool = True,
+    extra_body: Json = None,
+    pass_at: float | None = None,
+    weights: Json = None,
+    judges: Json = None,
+    samples: int = 1,
+    aggregate: Aggregate = "mean",
+    controls: bool = True,
+    mode: Mode = "live",
+    record: str = "",
     concurrency: int = 16,
     attempts: int = 5,
     request_timeout_s: float = 60.0,
+    requests_per_minute: int = 0,
+    tokens_per_minute: int = 0,
     max_calls: int = 0,
     max_total_tokens: int = 0,
 ) -> Outcome:
-    """The judge's score, from 0 to 1; right from the template's `pass_at` on. The key is read from OPENAI_API_KEY."""
-    sampling = Sampling(temperature, max_tokens, structured)
-    limits = Limits(concurrency, attempts, request_timeout_s, max_calls, max_total_tokens)
-    settings = JudgeSettings(model, base_url, template, mode, record, send_images, sampling, limits)
-    return await judge_of(settings).grade(target, transcript)
+    """The judges' mean score, from 0 to 1; right from the template's `pass_at` on. The key is read from the variable `api_key_env`."""
+    given = {name: value for name, value in locals().items() if name not in ("target", "transcript")}
+    return await judge_of(read_settings(given)).grade(target, transcript)
 
 
 def judge_of(settings: JudgeSettings) -> Judge:
@@ -52,14 +65,32 @@ def judge_of(settings: JudgeSettings) -> Judge:
             judge.close()
     judges = _judges.setdefault(loop, {})
     if settings not in judges:
-        judges[settings] = _new_judge(settings)
+        judges[settings] = new_judge(settings, _budget_of(settings))
     return judges[settings]
 
 
-def _new_judge(settings: JudgeSettings) -> Judge:
+def spent() -> Mapping[str, Spent]:
+    """What the judges of this process have cost so far, by model."""
+    models: dict[str, Spent] = {}
+    for budget in list(_budgets.values()):
+        for model, more in budget.by_model.items():
+            models[model] = models.get(model, Spent()) + more
+    return models
+
+
+def new_judge(settings: JudgeSettings, budget: Budget) -> Judge:
     if not settings.asks:
-        return Judge(settings, None)
+        return Judge(settings, None, budget)
     from rewards.judge.client import JudgeClient  # the client's library takes half a second to import, and a replay needs none of it
 
-    budget = _budgets.setdefault(settings, Budget(settings.limits.max_calls, settings.limits.max_total_tokens))
-    return Judge(settings, JudgeClient(settings.base_url, settings.limits, budget).ask)
+    endpoints = {(member.base_url, member.api_key_env) for member in settings.members}
+    clients = {(url, key): JudgeClient(url, settings.limits, budget, key) for url, key in endpoints}
+
+    async def ask(member: Member, request: JudgeRequest) -> Reply | Ungraded:
+        return await clients[member.base_url, member.api_key_env].ask(request)
+
+    return Judge(settings, ask, budget)
+
+
+def _budget_of(settings: JudgeSettings) -> Budget:
+    return _budgets.setdefault(settings, Budget(settings.limits.max_calls, settings.limits.max_total_tokens))

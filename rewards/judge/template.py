@@ -1,8 +1,7 @@
-"""Templates of the judge: one YAML file with `scale`, `pass_at`, `system` and `user`, the last two in Jinja.
+"""Templates of the judge: one YAML file with `scale`, `pass_at`, `system` and `user`, the last two in Jinja, and perhaps `criteria`.
 
-A template sees `question`, `references`, `answer` and `fence`. It must put each foreign text between `<fence>` and `</fence>`; the fence is
-a name that none of these texts contains, so none of them can close it. Control tokens of chat templates (`<|im_end|>`, `[/INST]`) in them
-are broken up: a server would read them as the end of the turn.
+A template sees `question`, `references`, `answer`, `transcript`, `criteria`, `fence` and `canary`; on the scale `winner` also `first` and
+`second`, the two answers to compare. It must put each foreign text between `<fence>` and `</fence>`; `transcript` comes so, turn by turn.
 """
 
 import hashlib
@@ -16,40 +15,81 @@ from typing import get_args
 
 import yaml
 from jinja2 import StrictUndefined, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rewards.errors import RewardError, unknown
-from rewards.judge.verdict import ScaleName
+from rewards.judge.exhibit import Exhibit, Turn
+from rewards.judge.fence import canary_for, fence_for, harmless
+from rewards.judge.verdict import CANARY, MAX_MARK, Form, ScaleName
+from tasks.problem import Criterion
 
 FOLDER = Path(__file__).parent / "templates"
 FIELDS: Mapping[str, tuple[type, ...]] = {"scale": (str,), "pass_at": (int, float), "system": (str,), "user": (str,)}
-FENCE_CHARS = 16
+CRITERIA = "criteria"
 
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
-_CONTROL = re.compile(
-    r"<(?=[|\uff5c]|/?(?:s|think|tool_call|tool_response|bos|eos|(?:start|end)_of_turn)>|</?SYS>>)|\[(?=/?INST\])", re.IGNORECASE
-)
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    system: str
+    user: str
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`pass_at` is the least score whose verdict is right. `version` changes with any of the other fields."""
+    """`pass_at` is the least mark whose verdict is right. `criteria` are asked about where the target has none of its own."""
 
     scale: ScaleName
     pass_at: float
     system: str
     user: str
+    criteria: tuple[Criterion, ...] = ()
 
     @property
     def version(self) -> str:
-        fields = json.dumps([self.scale, self.pass_at, self.system, self.user], ensure_ascii=False)
+        """Changes with whatever the judge sees; not with `pass_at` and weights, so that recorded replies can be read anew under others."""
+        fields = json.dumps([self.scale, self.system, self.user, [[c.name, c.text] for c in self.criteria]], ensure_ascii=False)
         return hashlib.sha256(fields.encode()).hexdigest()[:16]
 
-    def render(self, question: str, references: Sequence[str], answer: str) -> tuple[str, str]:
-        """System and user text. Deterministic: the same texts get the same fence, so that a recorded request is found again."""
-        texts = [harmless(text) for text in (question, answer, *references)]
-        values = {"question": texts[0], "answer": texts[1], "references": texts[2:], "fence": fence_for(texts, self.version)}
-        return _rendered(self.system, values), _rendered(self.user, values)
+    @property
+    def is_pairwise(self) -> bool:
+        return self.scale == "winner"
+
+    def reads(self, name: str) -> bool:
+        return name in find_undeclared_variables(_environment().parse(self.system + self.user))
+
+    def asked_about(self, exhibit: Exhibit) -> tuple[Criterion, ...]:
+        """The criteria, each with a name, in the order of the form's fields; empty for a template without."""
+        if not self.reads(CRITERIA):
+            return ()
+        own = (Criterion(c.text, c.weight, f"criterion_{number}") for number, c in enumerate(exhibit.criteria, 1))
+        return tuple(own) or self.criteria
+
+    def render(self, exhibit: Exhibit, compared: Sequence[str] = ()) -> Prompt:
+        """What the judge is asked. `compared` are the two answers of a pairwise template, in the order in which they are shown.
+
+        Deterministic: the same texts get the same fence and canary.
+        """
+        criteria = self.asked_about(exhibit)
+        texts = [exhibit.answer, *exhibit.references, *(turn.text for turn in (*exhibit.question, *exhibit.turns)), *compared]
+        clean = [harmless(text) for text in (*texts, *(criterion.text for criterion in criteria))]
+        fence, canary = fence_for(clean, self.version), canary_for(clean, self.version)
+        question = exhibit.question
+        values: dict[str, object] = {
+            "question": harmless(question[0].text if len(question) == 1 else "\n\n".join(f"{t.speaker}: {t.text}" for t in question)),
+            "references": [harmless(text) for text in exhibit.references],
+            "answer": harmless(exhibit.answer),
+            "transcript": "\n".join(_shown(turn, fence) for turn in exhibit.turns),
+            "criteria": [{"name": criterion.name, "text": harmless(criterion.text)} for criterion in criteria],
+            "fence": fence,
+            "canary": canary,
+        }
+        if self.is_pairwise:
+            values["first"], values["second"] = (harmless(text) for text in compared)
+        fields = tuple(criterion.name for criterion in criteria) or ("winner" if self.is_pairwise else "score",)
+        form = Form(self.scale, fields, canary if self.reads(CANARY) else "")
+        return Prompt(_rendered(self.system, values), _rendered(self.user, values), form)
 
 
 def load_template(name: str) -> Template:
@@ -63,43 +103,54 @@ def load_template(name: str) -> Template:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RewardError(f"judge template {path}: {error}") from error
-    return _checked(path, fields)
-
-
-def fence_for(texts: Sequence[str], salt: str) -> str:
-    """A name that stands in none of the texts, whatever they try: derived from them, and derived again while one contains it."""
-    seed = json.dumps([salt, *texts])
-    everything = "\n".join(texts).lower()
-    while True:
-        seed = hashlib.sha256(seed.encode()).hexdigest()
-        name = f"text-{seed[:FENCE_CHARS]}"
-        if seed[:FENCE_CHARS] not in everything:
-            return name
-
-
-def harmless(text: str) -> str:
-    """The text without invisible commands, and with the control tokens of chat templates broken by a space."""
-    clean = _INVISIBLE.sub("", text.encode("utf-8", "replace").decode())
-    return _CONTROL.sub(lambda found: f"{found.group()} ", clean)
+    try:
+        return _checked(path, fields)
+    except TemplateError as error:
+        raise RewardError(f"judge template {path}: {error}") from error
 
 
 def _checked(path: Path, fields: object) -> Template:
-    if not isinstance(fields, dict) or set(fields) != set(FIELDS):
-        raise RewardError(f"judge template {path}: it must have exactly the fields {', '.join(FIELDS)}")
+    if not isinstance(fields, dict) or not set(FIELDS) <= set(fields) <= {*FIELDS, CRITERIA}:
+        raise RewardError(f"judge template {path}: it must have the fields {', '.join(FIELDS)}, may have {CRITERIA}, and no others")
     for name, kind in FIELDS.items():
         if not isinstance(fields[name], kind) or isinstance(fields[name], bool):
             raise RewardError(f"judge template {path}: {name} is {fields[name]!r}")
     if fields["scale"] not in get_args(ScaleName):
         raise unknown(f"scale in judge template {path}:", fields["scale"], get_args(ScaleName))
-    template = Template(fields["scale"], float(fields["pass_at"]), fields["system"], fields["user"])
-    try:
-        shown = template.render("a question", ["a reference"], "an answer")[1]
-    except TemplateError as error:
-        raise RewardError(f"judge template {path}: {error}") from error
-    fence = fence_for(["a question", "an answer", "a reference"], template.version)
-    if re.search(rf"<{fence}>\s*an answer\s*</{fence}>", shown) is None:
-        raise RewardError(f"judge template {path}: user must hold the answer between <{{{{ fence }}}}> and </{{{{ fence }}}}>")
+    criteria = tuple(_criterion(path, item) for item in fields.get(CRITERIA, ()))
+    template = Template(fields["scale"], float(fields["pass_at"]), fields["system"], fields["user"], criteria)
+    if not 0 < template.pass_at <= MAX_MARK[template.scale]:
+        raise RewardError(f"judge template {path}: pass_at is {template.pass_at:g}; marks go up to {MAX_MARK[template.scale]:g}")
+    if template.is_pairwise and template.reads(CRITERIA):
+        raise RewardError(f"judge template {path}: criteria go with the scales points and yes_no")
+    _check_fences(path, template)
     return template
+
+
+def _criterion(path: Path, item: object) -> Criterion:
+    match item:
+        case {"name": str(name), "text": str(text), **rest} if not set(rest) - {"weight"} and re.fullmatch(r"\w+", name) and name != CANARY:
+            weight = rest.get("weight", 1.0)
+            if isinstance(weight, int | float) and not isinstance(weight, bool):
+                return Criterion(text, float(weight), name)
+    raise RewardError(f"judge template {path}: a criterion has a name (one word), a text and perhaps a weight, not {item!r}")
+
+
+def _check_fences(path: Path, template: Template) -> None:
+    """Renders the template once: what is graded must stand in a fence."""
+    said = ("a first answer", "a second answer") if template.is_pairwise else ("an answer",)
+    turns = (Turn("User", "a question"),), (Turn("Assistant", "an answer"),)
+    exhibit = Exhibit(turns[0], ("a reference",), "an answer", turns[1], (Criterion("a criterion"),), ())
+    prompt = template.render(exhibit, said if template.is_pairwise else ())
+    for text in said:
+        if re.search(rf"<(text-[0-9a-f]+)>\s*{text}\s*</\1>", prompt.user) is None:
+            what = "first and second" if template.is_pairwise else "the answer (or the transcript)"
+            raise RewardError(f"judge template {path}: user must hold {what} between <{{{{ fence }}}}> and </{{{{ fence }}}}>")
+
+
+def _shown(turn: Turn, fence: str) -> str:
+    images = f" (image {', '.join(map(str, turn.images))})" if turn.images else ""
+    return f"{turn.speaker}{images}:\n<{fence}>\n{harmless(turn.text)}\n</{fence}>"
 
 
 @cache

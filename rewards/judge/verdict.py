@@ -1,12 +1,13 @@
-"""The score in a judge's reply: tolerant of what surrounds it, strict about the value.
+"""The marks in a judge's reply: tolerant of what surrounds them, strict about their values.
 
-The reply is one JSON object with `score`, or ends in one (fenced or not), or its last line reads `Score: n`. Nothing before the last word
-counts: a judge quotes the answer that it judges, and that answer may hold a score of its own.
+The reply is one JSON object with a mark for every field, or ends in one (fenced or not), or its last lines read `field: mark`. Nothing
+before the last word counts: a judge quotes the answer that it judges, and that answer may hold a mark of its own.
 """
 
 import json
 import math
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,12 +16,22 @@ from rewards.judge.reply import Reply
 from rewards.outcome import Ungraded
 from tasks.message import Json
 
-ScaleName: TypeAlias = Literal["points", "yes_no"]
-MAX_POINTS = 10.0
+ScaleName: TypeAlias = Literal["points", "yes_no", "winner"]
+Stated: TypeAlias = Mapping[str, Json]
+Parser: TypeAlias = Callable[[str], Stated | None]
+"""From the text after the thinking to what it states by field (the canary too); None when it states nothing."""
+
+MAX_MARK: Mapping[ScaleName, float] = {"points": 10.0, "yes_no": 1.0, "winner": 1.0}
+WORDS: Mapping[ScaleName, Mapping[str, float]] = {
+    "points": {},
+    "yes_no": {"yes": 1.0, "no": 0.0},
+    "winner": {"a": 1.0, "tie": 0.5, "b": 0.0},
+}
+CANARY = "canary"
 DETAIL_CHARS = 200
 
 _FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```$", re.DOTALL | re.IGNORECASE)
-_LINE = re.compile(r"score\s*[:\uff1a]\s*(.+)", re.IGNORECASE)
+_LINE = re.compile(r"(?:[-*]\s+)?([^:\uff1a]+?)\s*[:\uff1a]\s*(.+)")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _OUT_OF_TEN = re.compile(r"\s*/\s*10$")
 _REFUSES = re.compile(
@@ -29,14 +40,28 @@ _REFUSES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """`points` as the judge gave them; `reward` in [0, 1]."""
+class Form:
+    """What a reply must hold: a mark on the scale for each field, and the canary, a word of the prompt alone (none if empty)."""
 
-    points: float
-    reward: float
+    scale: ScaleName
+    fields: tuple[str, ...]
+    canary: str = ""
+
+    def response_format(self) -> Json:
+        """The same as a JSON schema, in the notation of OpenAI. The canary is left open, or the server would write it for the model."""
+        marks: Mapping[ScaleName, Json] = {
+            "points": {"type": "number", "minimum": 0, "maximum": MAX_MARK["points"]},
+            "yes_no": {"type": "string", "enum": ["yes", "no"]},
+            "winner": {"type": "string", "enum": ["A", "B", "tie"]},
+        }
+        canary: dict[str, Json] = {CANARY: {"type": "string"}} if self.canary else {}
+        properties: dict[str, Json] = {"reason": {"type": "string"}, **canary, **{name: marks[self.scale] for name in self.fields}}
+        schema: Json = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+        return {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
 
 
-def read_score(reply: Reply, scale: ScaleName) -> Score | Ungraded:
+def read_marks(reply: Reply, form: Form, parser: Parser) -> Mapping[str, float] | Ungraded:
+    """A mark in [0, `MAX_MARK`] by field: of `winner`, how much A wins. `Ungraded` when any is missing or not on the scale."""
     if reply.refusal or reply.finish_reason == "content_filter":
         return Ungraded("judge-refusal", reply.refusal[:DETAIL_CHARS] or reply.finish_reason)
     if not reply.content.strip():
@@ -44,42 +69,60 @@ def read_score(reply: Reply, scale: ScaleName) -> Score | Ungraded:
     if reply.finish_reason == "length":
         return Ungraded("judge-cut", "the reply ran into max_tokens; raise it")
     text = final_answer(reply.content)
-    value = _stated(text)
-    if value is None:
-        return Ungraded("judge-refusal" if _REFUSES.search(text) else "judge-unparsable", reply.content[:DETAIL_CHARS])
-    return _score(value.json, scale)
+    stated = parser(text) or {}
+    missing = [name for name in form.fields if name not in stated]
+    if missing:
+        refuses = len(missing) == len(form.fields) and _REFUSES.search(text)
+        shown = f"no {', '.join(missing)} in {reply.content!r}"
+        return Ungraded("judge-refusal" if refuses else "judge-unparsable", shown[:DETAIL_CHARS])
+    if form.canary and str(stated.get(CANARY, "")).strip().lower() != form.canary:
+        return Ungraded("judge-canary", f"the canary is {form.canary}, the reply has {stated.get(CANARY)!r}"[:DETAIL_CHARS])
+    marks = {name: _mark(name, stated[name], form.scale) for name in form.fields}
+    failures = [mark for mark in marks.values() if isinstance(mark, Ungraded)]
+    return failures[0] if failures else {name: mark for name, mark in marks.items() if not isinstance(mark, Ungraded)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    json: Json
+def tolerant(fields: Sequence[str]) -> Parser:
+    """Reads any of the forms above."""
+
+    def parse(text: str) -> Stated | None:
+        fenced = _FENCED.search(text)
+        for candidate in (text, fenced.group(1) if fenced else "", text[text.rfind("\n{") + 1 :], _lines(text)[-1] if text else ""):
+            found = json_object(candidate)
+            if found is not None and not set(fields).isdisjoint(found):
+                return found
+        return _from_lines(_lines(text), fields)
+
+    return parse
 
 
-def _stated(text: str) -> _Stated | None:
-    """What the reply gives as its score, whatever that is; None when it gives none."""
-    if not text:
-        return None
-    last = text.splitlines()[-1].strip()
-    fenced = _FENCED.search(text)
-    for candidate in (text, fenced.group(1) if fenced else "", last):
-        found = _object_score(candidate)
-        if found is not None:
-            return found
-    line = _LINE.fullmatch(last.replace("*", "").strip())
-    if line is None:
-        return None
-    word = _OUT_OF_TEN.sub("", line.group(1).strip())
-    return _Stated(float(word)) if _NUMBER.fullmatch(word) else _Stated(word)
-
-
-def _object_score(text: str) -> _Stated | None:
+def json_object(text: str) -> Stated | None:
+    """The text as one JSON object, none of whose names stands twice."""
     if not text.startswith("{"):
         return None
     try:
-        fields = json.loads(text, object_pairs_hook=_once)
+        found = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return None
-    return _Stated(fields["score"]) if isinstance(fields, dict) and "score" in fields else None
+    return found if isinstance(found, dict) else None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines()]
+
+
+def _from_lines(lines: Sequence[str], fields: Sequence[str]) -> Stated | None:
+    """The lines at the end that read `field: mark`, upwards to the first that does not."""
+    names = {name.lower(): name for name in (*fields, CANARY)}
+    stated: dict[str, Json] = {}
+    for line in reversed(lines):
+        found = _LINE.fullmatch(line.replace("**", "").strip())
+        name = names.get(found.group(1).lower()) if found else None
+        if found is None or name is None or name in stated:
+            break
+        word = _OUT_OF_TEN.sub("", found.group(2).strip())
+        stated[name] = float(word) if name != CANARY and _NUMBER.fullmatch(word) else word
+    return stated or None
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -88,17 +131,17 @@ def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return dict(pairs)
 
 
-def _score(value: Json, scale: ScaleName) -> Score | Ungraded:
-    shown = repr(value)[:DETAIL_CHARS]
+def _mark(name: str, value: Json, scale: ScaleName) -> float | Ungraded:
+    shown = f"{name} is {value!r}"[:DETAIL_CHARS]
     if isinstance(value, bool) or (isinstance(value, str) and value.lower().rstrip(".") in ("true", "false")):
-        return Ungraded("judge-bool", f"score is {shown}")
-    if scale == "yes_no":
+        return Ungraded("judge-bool", shown)
+    if WORDS[scale]:
         word = value.strip().lower().rstrip(".") if isinstance(value, str) else ""
-        return Score(float(word == "yes"), float(word == "yes")) if word in ("yes", "no") else Ungraded("judge-out-of-range", shown)
+        return WORDS[scale].get(word, Ungraded("judge-out-of-range", f"{shown}, none of {', '.join(WORDS[scale])}"))
     if isinstance(value, str):
-        return Ungraded("judge-text-number", f"score is {shown}, not a number")
+        return Ungraded("judge-text-number", f"{shown}, not a number")
     if not isinstance(value, (int, float)):
-        return Ungraded("judge-unparsable", f"score is {shown}")
-    if not 0 <= value <= MAX_POINTS or not math.isfinite(value):
-        return Ungraded("judge-out-of-range", f"score is {shown}, outside 0 to {MAX_POINTS:g}")
-    return Score(float(value), float(value) / MAX_POINTS)
+        return Ungraded("judge-unparsable", shown)
+    if not 0 <= value <= MAX_MARK[scale] or not math.isfinite(value):
+        return Ungraded("judge-out-of-range", f"{shown}, outside 0 to {MAX_MARK[scale]:g}")
+    return float(value)

@@ -2,16 +2,23 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from rewards.judge.settings import JudgeSettings, Limits, Mode, Sampling
+from rewards.judge.budget import Budget
+from rewards.judge.judging import Judge
+from rewards.judge.reward import new_judge
+from rewards.judge.settings import JudgeSettings, read_settings
+from rewards.registry import find
+from tasks.message import Json
 
 
 @dataclass(frozen=True)
 class Scripted:
-    """One answer of the server. `body` takes the place of a completion with `content`."""
+    """One answer of the server; CANARY in its content becomes the prompt's. `body` takes the place of a completion with `content`."""
 
     content: str = '{"score": 8}'
     status: int = 200
@@ -60,15 +67,26 @@ class JudgeServer:
             await asyncio.sleep(answer.delay_s)
         finally:
             self._now -= 1
-        text = completion(answer) if answer.body is None else answer.body
+        text = completion(answer, canary_in(body)) if answer.body is None else answer.body
         headers = {"content-type": "application/json", "content-length": str(len(text.encode())), **answer.headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"HTTP/1.1 {answer.status} Answer\r\n{lines}\r\n{text}".encode()
 
 
-def completion(answer: Scripted) -> str:
-    message = {"role": "assistant", "content": answer.content, "refusal": answer.refusal}
-    usage = {} if answer.tokens is None else {"usage": {"total_tokens": answer.tokens}}
+def canary_in(body: dict) -> str:
+    found = re.search(r'"canary": "([0-9a-f]+)"', shown_to(body))
+    return found.group(1) if found else ""
+
+
+def shown_to(body: dict) -> str:
+    """The text of the user's message."""
+    content = body["messages"][1]["content"]
+    return content if isinstance(content, str) else content[-1]["text"]
+
+
+def completion(answer: Scripted, canary: str) -> str:
+    message = {"role": "assistant", "content": answer.content.replace("CANARY", canary), "refusal": answer.refusal}
+    usage = {} if answer.tokens is None else {"usage": {"prompt_tokens": answer.tokens - 5, "completion_tokens": 5}}
     return json.dumps(
         {
             "id": "c",
@@ -91,9 +109,18 @@ async def serving(script: Script | Scripted) -> AsyncIterator[JudgeServer]:
         listener.close()
 
 
-def judge_settings(
-    url: str = "", *, mode: Mode = "live", record: str = "", template: str = "reference_points", structured: bool = True, attempts: int = 3,
-    timeout_s: float = 5.0, concurrency: int = 4, max_calls: int = 0, max_tokens: int = 0, model: str = "judge-1", send_images: bool = True,
-) -> JudgeSettings:  # fmt: skip
-    limits = Limits(concurrency, attempts, timeout_s, max_calls, max_tokens)
-    return JudgeSettings(model, url, template, mode, record, send_images, Sampling(0.0, 256, structured), limits)
+def judge_settings(url: str = "", **settings: Json) -> JudgeSettings:
+    """Defaults of the tests: short limits, no canary (a script cannot know it), no controls (they would be counted)."""
+    shortest: dict[str, Json] = {"attempts": 3, "request_timeout_s": 5.0, "concurrency": 4, "max_tokens": 256, "controls": False}
+    given = {"base_url": url, "model": "judge-1", "template": PLAIN, **shortest, **settings}
+    entry = find("judge")
+    entry.check_settings(given)
+    return read_settings({**entry.defaults, **given})
+
+
+def judge_at(settings: JudgeSettings, budget: Budget | None = None) -> Judge:
+    limits = settings.limits
+    return new_judge(settings, budget or Budget(limits.max_calls, limits.max_total_tokens))
+
+
+PLAIN = str(Path(__file__).parent / "plain_points.yaml")

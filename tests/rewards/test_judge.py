@@ -8,12 +8,10 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from judge_server import JudgeServer, Scripted, judge_settings, serving
+from judge_server import PLAIN, JudgeServer, Scripted, judge_at, judge_settings, serving
 
 from rewards.errors import RewardError
 from rewards.isolation import RewardPool
-from rewards.judge.budget import Budget
-from rewards.judge.client import JudgeClient
 from rewards.judge.judging import Judge
 from rewards.judge.reward import judge_of
 from rewards.judge.settings import JudgeSettings
@@ -32,8 +30,7 @@ def transcript(answer: str = "Air scatters blue light most.") -> Transcript:
 
 
 async def grades(settings: JudgeSettings, *answers: str) -> list[Outcome]:
-    client = JudgeClient(settings.base_url, settings.limits, Budget(settings.limits.max_calls, settings.limits.max_total_tokens))
-    judge = Judge(settings, client.ask)
+    judge = judge_at(settings)
     outcomes = await asyncio.gather(*(judge.grade(TARGET, transcript(answer)) for answer in answers))
     judge.close()
     return outcomes
@@ -58,7 +55,7 @@ async def test_the_verdict_is_right_from_the_mark_of_the_template_on() -> None:
 
 
 async def test_a_template_may_ask_for_yes_or_no() -> None:
-    async with serving(Scripted('{"reason": "same", "score": "yes"}')) as server:
+    async with serving(Scripted('{"reason": "same", "canary": "CANARY", "score": "yes"}')) as server:
         outcome = (await grades(judge_settings(server.url, template="reference_yes_no"), "blue"))[0]
     assert outcome == Grade(1.0, True, "blue", {"score": 1.0})
     schema = server.bodies[0]["response_format"]["json_schema"]["schema"]
@@ -70,8 +67,9 @@ async def test_images_go_along_as_data_urls() -> None:
     seen = Transcript((Message("user", (ImagePart(image), TextPart("Which colour?"))),), (text_message("assistant", "red"),))
     async with serving(Scripted()) as server:
         settings = judge_settings(server.url)
-        await Judge(settings, JudgeClient(server.url, settings.limits, Budget(0, 0)).ask).grade(TARGET, seen)
-    part = server.bodies[0]["messages"][1]["content"][0]
+        await judge_at(settings).grade(TARGET, seen)
+    label, part, _ = server.bodies[0]["messages"][1]["content"]
+    assert label["text"] == "Image 1:"
     head, data = part["image_url"]["url"].split(",")
     assert head == "data:image/png;base64"
     sent = PIL.Image.open(io.BytesIO(base64.b64decode(data)))
@@ -96,7 +94,7 @@ async def test_a_server_that_says_when_is_asked_again_then() -> None:
 
 async def test_a_server_that_never_answers_in_time_is_a_timeout() -> None:
     async with serving(Scripted(delay_s=30)) as server:
-        outcome = (await grades(judge_settings(server.url, timeout_s=0.5, attempts=2), "blue"))[0]
+        outcome = (await grades(judge_settings(server.url, request_timeout_s=0.5, attempts=2), "blue"))[0]
     assert isinstance(outcome, Ungraded)
     assert outcome.reason == "judge-timeout"
 
@@ -165,20 +163,20 @@ async def test_another_attempt_costs_a_call_too() -> None:
 
 async def test_the_budget_in_tokens_stops_after_the_answers_in_flight() -> None:
     async with serving(Scripted(tokens=100)) as server:
-        outcomes = await grades(judge_settings(server.url, max_tokens=250, concurrency=1), *map(str, range(6)))
+        outcomes = await grades(judge_settings(server.url, max_total_tokens=250, concurrency=1), *map(str, range(6)))
     assert [isinstance(outcome, Grade) for outcome in outcomes] == [True, True, True, False, False, False]
 
 
 async def test_tokens_are_estimated_where_the_server_counts_none() -> None:
     async with serving(Scripted(tokens=None)) as server:
-        outcomes = await grades(judge_settings(server.url, max_tokens=1, concurrency=1), "one", "two")
+        outcomes = await grades(judge_settings(server.url, max_total_tokens=1, concurrency=1), "one", "two")
     assert [isinstance(outcome, Grade) for outcome in outcomes] == [True, False]
 
 
 async def test_the_registered_reward_grades_through_the_pool(server_key: str) -> None:
     async with serving(Scripted()) as server, RewardPool(timeout_s=120) as pool:
         spec = find("judge")
-        assert (spec.is_async, spec.images, spec.targets) == (True, True, (TextTarget,))
+        assert (spec.is_async, spec.images, spec.targets) == (True, True, ())
         outcome = await pool.grade(judge_spec(server, model="judge-1"), TARGET, transcript())
     assert isinstance(outcome, Grade)
     assert outcome.reward == 0.8
@@ -211,7 +209,15 @@ async def test_judges_of_equal_settings_share_their_budget() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"mode": "reply"}, {"model": ""}, {"url": ""}, {"mode": "replay"}, {"concurrency": 0}, {"timeout_s": 0.0}, {"max_calls": -1}],
+    [
+        {"mode": "reply"},
+        {"model": ""},
+        {"base_url": ""},
+        {"mode": "replay"},
+        {"concurrency": 0},
+        {"request_timeout_s": 0.0},
+        {"max_calls": -1},
+    ],
 )
 def test_settings_that_cannot_be_served_are_an_error_that_says_which(wrong: dict) -> None:
     with pytest.raises(RewardError, match="judge"):
@@ -231,8 +237,8 @@ def server_key(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def judge_spec(server: JudgeServer, **settings: Json) -> RewardSpec:
-    return RewardSpec((Component("judge", settings={"base_url": server.url, **settings}),))
+    return RewardSpec((Component("judge", settings={"base_url": server.url, "template": PLAIN, "controls": False, **settings}),))
 
 
-async def _never(request: object) -> Ungraded:
+async def _never(member: object, request: object) -> Ungraded:
     raise AssertionError("nothing may be asked")

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from judge_server import Scripted, judge_settings, serving
+from judge_server import Scripted, judge_at, judge_settings, serving, shown_to
 
 from rewards.errors import RewardError
-from rewards.judge.budget import Budget
-from rewards.judge.client import JudgeClient
 from rewards.judge.judging import Judge
 from rewards.judge.record import JudgeRecord
 from rewards.judge.reply import Reply
@@ -24,7 +22,7 @@ from rewards.judge.request import key_of
 from rewards.judge.settings import JudgeSettings
 from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.transcript import Transcript
-from tasks.message import ImagePart, Message, TextPart, text_message
+from tasks.message import ImagePart, Json, Message, TextPart, text_message
 from tasks.problem import TextTarget
 
 TARGET = TextTarget(("Rayleigh scattering",))
@@ -38,13 +36,11 @@ def transcript(answer: str, colour: tuple[int, int, int] = (1, 2, 3)) -> Transcr
 
 
 def by_answer(number: int, body: dict) -> Scripted:
-    text = body["messages"][1]["content"][1]["text"]
-    return Scripted(next(reply for answer, reply in zip(ANSWERS, REPLIES, strict=True) if f"\n{answer}\n" in text))
+    return Scripted(next(reply for answer, reply in zip(ANSWERS, REPLIES, strict=True) if f"\n{answer}\n" in shown_to(body)))
 
 
 async def outcomes(settings: JudgeSettings, answers: tuple[str, ...] = ANSWERS) -> list[Outcome]:
-    ask = JudgeClient(settings.base_url, settings.limits, Budget(0, 0)).ask if settings.asks else None
-    judge = Judge(settings, ask)
+    judge = judge_at(settings)
     try:
         return await asyncio.gather(*(judge.grade(TARGET, transcript(answer)) for answer in answers))
     finally:
@@ -98,7 +94,7 @@ async def test_a_miss_is_named_and_only_a_strict_replay_ends_with_it(tmp_path: P
     for mode, last in (("replay", Grade), ("replay_strict", Ungraded)):
         judge = Judge(judge_settings("", mode=mode, record=str(path)), None)
         missed = await judge.grade(TARGET, transcript(ANSWERS[1]))
-        key = key_of(judge.request(TARGET, transcript(ANSWERS[1])).canonical())
+        key = key_of(judge.requests(TARGET, transcript(ANSWERS[1]))[0].canonical())
         assert isinstance(missed, Ungraded)
         assert missed.reason == "judge-miss"
         assert key in missed.detail
@@ -108,16 +104,20 @@ async def test_a_miss_is_named_and_only_a_strict_replay_ends_with_it(tmp_path: P
 
 
 def test_the_key_knows_all_that_changes_the_answer_and_no_pixel_data() -> None:
-    def key(answer: str = "a", colour: tuple[int, int, int] = (1, 2, 3), sample: int = 0, **settings: str) -> str:
-        judge = Judge(judge_settings("http://localhost:1/v1", **settings), _never)
-        canonical = judge.request(TARGET, transcript(answer, colour), sample).canonical()
+    def key(answer: str = "a", colour: tuple[int, int, int] = (1, 2, 3), sample: int = 0, **settings: Json) -> str:
+        warm: dict[str, Json] = {"samples": 2, "temperature": 1.0, "template": "reference_points", **settings}
+        judge = Judge(judge_settings("http://localhost:1/v1", **warm), _never)
+        canonical = judge.requests(TARGET, transcript(answer, colour))[sample].canonical()
         assert "base64" not in canonical
         return key_of(canonical)
 
-    others = [key("b"), key(colour=(1, 2, 4)), key(sample=1), key(model="judge-2"), key(template="reference_yes_no"), key(structured=False)]
-    assert len({key(), *others}) == 7
-    assert key() == key()
-    assert key() == "68ed78eb7e70534156227bd11caeae6220655d9012cbc854f9b3e3addc710624"
+    others = [
+        key("b"), key(colour=(1, 2, 4)), key(sample=1), key(model="judge-2"), key(template="reference_yes_no"), key(structured=False),
+        key(temperature=0.9), key(max_tokens=100), key(extra_body={"top_k": 5}),
+    ]  # fmt: skip
+    assert len({key(), *others}) == 10
+    assert key() == key(base_url="http://elsewhere:1/v1", pass_at=3.0, aggregate="majority", controls=True)
+    assert key() == "43cde22353210efda3a41ba9dff2afe9d0f9fe259243411c8c6611dc2d60c051"
 
 
 async def test_the_first_answer_to_a_request_stands(tmp_path: Path) -> None:
@@ -202,5 +202,5 @@ def test_a_writer_killed_in_the_middle_loses_nothing_that_was_answered(tmp_path:
         assert record.find(key_of('{"of":"a","number":0}')) == Reply("a 0")
 
 
-async def _never(request: object) -> Ungraded:
+async def _never(member: object, request: object) -> Ungraded:
     raise AssertionError("nothing may be asked")

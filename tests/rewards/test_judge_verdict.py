@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.judge.reply import GarbageReplyError, Reply, read_completion
-from rewards.judge.verdict import Score, read_score
+from rewards.judge.verdict import MAX_MARK, Form, ScaleName, read_marks, tolerant
 from rewards.outcome import Ungraded
 
 READ = {
@@ -49,9 +49,14 @@ REFUSED = {
 }
 
 
+def read_score(reply: Reply, scale: ScaleName) -> float | Ungraded:
+    marks = read_marks(reply, Form(scale, ("score",)), tolerant(("score",)))
+    return marks if isinstance(marks, Ungraded) else marks["score"]
+
+
 @pytest.mark.parametrize("text", READ)
 def test_the_last_word_of_the_reply_is_the_score(text: str) -> None:
-    assert read_score(Reply(text), "points") == Score(READ[text], READ[text] / 10)
+    assert read_score(Reply(text), "points") == READ[text]
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:30])
@@ -66,7 +71,7 @@ def test_what_is_no_clear_score_is_no_grade(text: str) -> None:
     [('{"score": "yes"}', 1.0), ('{"score": "no"}', 0.0), ("Score: Yes.", 1.0), ("Hm.\n**Score: no**", 0.0)],
 )
 def test_yes_is_one_and_no_is_zero(text: str, expected: float) -> None:
-    assert read_score(Reply(text), "yes_no") == Score(expected, expected)
+    assert read_score(Reply(text), "yes_no") == expected
 
 
 @pytest.mark.parametrize(
@@ -97,10 +102,10 @@ def test_a_refusal_of_the_server_is_no_grade_whatever_stands_beside_it(reply: Re
     assert outcome.reason == "judge-refusal"
 
 
-@given(st.text(), st.sampled_from(["points", "yes_no"]))
-def test_whatever_the_judge_writes_a_score_lies_on_the_scale(text: str, scale: str) -> None:
+@given(st.text(), st.sampled_from(list(MAX_MARK)))
+def test_whatever_the_judge_writes_a_score_lies_on_the_scale(text: str, scale: ScaleName) -> None:
     outcome = read_score(Reply(text), scale)
-    assert isinstance(outcome, Ungraded) or 0 <= outcome.reward <= 1
+    assert isinstance(outcome, Ungraded) or 0 <= outcome <= MAX_MARK[scale]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +117,6 @@ def test_what_is_no_completion_is_garbage(body: str) -> None:
         read_completion(body)
 
 
-@given(st.builds(Reply, st.text(st.characters(exclude_categories=["Cs"])), st.just(""), st.just("stop"), st.integers(0)))
+@given(st.builds(Reply, st.text(st.characters(exclude_categories=["Cs"])), st.just(""), st.just("stop"), st.integers(0), st.integers(0)))
 def test_a_reply_is_read_back_as_it_was_written(reply: Reply) -> None:
     assert Reply.from_json(reply.to_json()) == reply

@@ -1,0 +1,47 @@
+"""Replies to the judge's questions: from the record where it has them, else from the server, and into the record before anything else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from rewards.judge.budget import Budget
+from rewards.judge.record import JudgeRecord
+from rewards.judge.reply import Reply
+from rewards.judge.request import JudgeRequest, key_of
+from rewards.judge.settings import JudgeSettings, Member
+from rewards.outcome import Ungraded
+
+Ask: TypeAlias = Callable[[Member, JudgeRequest], Awaitable[Reply | Ungraded]]
+"""The server of a member."""
+
+
+class Answers:
+    """`ask` is None where no server may be asked. Belongs to one event loop; writes to the record wait for the disk in a thread."""
+
+    def __init__(self, settings: JudgeSettings, ask: Ask | None, budget: Budget) -> None:
+        assert (ask is not None) == settings.asks, "a judge asks the server in the modes live and record, and only there"
+        self._settings, self._ask, self._budget = settings, ask, budget
+        self._record = None if settings.mode == "live" else JudgeRecord(settings.record_path, read_only=not settings.asks)
+        self._first_miss = ""
+
+    def close(self) -> None:
+        if self._record is not None:
+            self._record.close()
+
+    async def answer(self, member: Member, request: JudgeRequest) -> Reply | Ungraded:
+        canonical = request.canonical()
+        key = key_of(canonical)
+        if self._first_miss:
+            return Ungraded("judge-miss", f"a strict replay ended with its first miss, request {self._first_miss}")
+        known = self._record.find(key) if self._record is not None else None
+        if known is not None:
+            self._budget.add_recorded(request.model)
+            return known
+        if self._ask is None:
+            if self._settings.mode == "replay_strict":
+                self._first_miss = key
+            return Ungraded("judge-miss", f"request {key} is not in {self._settings.record}; answer it with mode=record")
+        reply = await self._ask(member, request)
+        if self._record is None or isinstance(reply, Ungraded):
+            return reply
+        return await asyncio.to_thread(self._record.keep, canonical, reply)
