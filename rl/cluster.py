@@ -68,7 +68,7 @@ class Cluster:
         return [self._actor({**place, **rendezvous} if grouped else {}, threads, preload) for place in places]
 
     def _actor(self, environment: Mapping[str, str], threads: int, preload: str) -> Any:
-        variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "MALLOC_ARENA_MAX": "2", **environment}
+        variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "MALLOC_ARENA_MAX": "1", **environment}
         resources = {"num_cpus": threads} if self._on_cpu else {"num_cpus": 1, "num_gpus": 1}
         handle = ray.remote(_Host).options(runtime_env={"env_vars": variables}, max_concurrency=1000, **resources).remote(preload)
         self._actors.append(handle)

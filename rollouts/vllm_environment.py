@@ -12,5 +12,7 @@ def prepare_environment() -> None:
     if not torch.cuda.is_available():
         # One thread: OpenMP barriers cost more than they win at the sizes a CPU can train. No just-in-time compilation: 2 s for nothing.
         defaults |= {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
+        # oneDNN keeps what it compiled for each shape, and every number of running sequences is a shape: hundreds of megabytes.
+        defaults["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "16"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
