@@ -1,6 +1,7 @@
 """Finding rewards outside this package: a user's file, an importable module, an installed package (entry-point group `rewards`)."""
 
 import importlib.metadata
+from collections.abc import Callable
 from types import ModuleType
 
 from rewards.errors import RewardError
@@ -16,10 +17,7 @@ def load_plugin(spec: str) -> Origin:
     Raises `RewardError` with file, line and reason when it does not load, registers nothing, or has no such name.
     """
     place, _, name = spec.rpartition(":") if ":" in spec else (spec, "", "")
-    try:
-        origin = find_origin(place)
-    except PluginError as error:
-        raise RewardError(str(error)) from error
+    origin = _origin(place)
     module = load_origin(origin)
     from rewards.registry import find, registered_from  # the registry imports this module to know where a function comes from
 
@@ -34,7 +32,7 @@ def load_plugin(spec: str) -> Origin:
 def load_function(spec: str) -> Callable[..., object]:
     """The function that `path/to/file.py:name` names. Raises `RewardError`."""
     place, _, name = spec.rpartition(":")
-    function: object = getattr(load_origin(Origin(*_file_origin(place))), name, None)
+    function: object = getattr(load_origin(_origin(place)), name, None)
     if not callable(function):
         raise RewardError(f"{spec}: {place} has no function {name!r}")
     return function
@@ -57,3 +55,10 @@ def load_entry_points(only: str | None = None) -> None:
 
 def entry_point_names() -> tuple[str, ...]:
     return tuple(sorted(point.name for point in importlib.metadata.entry_points(group=GROUP)))
+
+
+def _origin(place: str) -> Origin:
+    try:
+        return find_origin(place)
+    except PluginError as error:
+        raise RewardError(str(error)) from error
