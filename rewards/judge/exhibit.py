@@ -63,7 +63,7 @@ def references_of(target: Target) -> tuple[str, ...]:
         case CountTarget(count):
             return (str(count),)
         case _:
-            return (json.dumps(dataclasses.asdict(target), ensure_ascii=False),)
+            return (json.dumps(dataclasses.asdict(target), ensure_ascii=False, default=str),)
 
 
 def _turns(messages: tuple[Message, ...] | list[Message], first_image: int) -> tuple[tuple[Turn, ...], int]:

@@ -21,7 +21,7 @@ _budgets: dict[JudgeSettings, Budget] = {}
 _judges: dict[asyncio.AbstractEventLoop, dict[JudgeSettings, Judge]] = {}
 
 
-@reward("judge", target="any", images=True, own_limit=True)
+@reward("judge", target=Target, images=True, own_limit=True)
 async def grade_by_judge(
     target: Target,
     transcript: Transcript,

@@ -20,7 +20,7 @@ from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.registry import find
 from rewards.transcript import Transcript
 from tasks.message import ImagePart, Json, Message, TextPart, text_message
-from tasks.problem import TextTarget
+from tasks.problem import RubricTarget, TextTarget
 
 TARGET = TextTarget(("Rayleigh scattering",))
 
@@ -176,7 +176,8 @@ async def test_tokens_are_estimated_where_the_server_counts_none() -> None:
 async def test_the_registered_reward_grades_through_the_pool(server_key: str) -> None:
     async with serving(Scripted()) as server, RewardPool(timeout_s=120) as pool:
         spec = find("judge")
-        assert (spec.is_async, spec.images, spec.targets) == (True, True, ())
+        assert (spec.is_async, spec.images) == (True, True)
+        assert {TextTarget, RubricTarget} <= set(spec.targets)
         outcome = await pool.grade(judge_spec(server, model="judge-1"), TARGET, transcript())
     assert isinstance(outcome, Grade)
     assert outcome.reward == 0.8

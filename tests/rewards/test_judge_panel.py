@@ -238,7 +238,7 @@ async def test_the_whole_trajectory_is_shown_with_its_calls_responses_and_images
         (CountTarget(3), "3"),
         (TextTarget(("a", "b")), "a"),
         (NumberTarget(2.5), '{"value": 2.5, "absolute": 0.0, "relative": 1e-06}'),
-        (BoxesTarget((Box(1, 2, 3, 4, "cat"),)), '{"boxes": [{"x1": 1, "y1": 2, "x2": 3, "y2": 4, "label": "cat"}]}'),
+        (BoxesTarget((Box(1, 2, 3, 4, "cat"),)), '{"boxes": [{"x1": 1, "y1": 2, "x2": 3, "y2": 4, "label": "cat"}], "size": null}'),
     ],
 )
 def test_a_judge_can_read_every_kind_of_target(target: Target, reference: str) -> None:

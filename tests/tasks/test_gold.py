@@ -11,12 +11,14 @@ from tasks.problem import (
     BoxesTarget,
     ChoiceTarget,
     CountTarget,
+    Criterion,
     Mask,
     MathTarget,
     MissingTarget,
     NumberTarget,
     Outline,
     PointsTarget,
+    RubricTarget,
     Target,
     TextTarget,
 )
@@ -155,3 +157,25 @@ def test_a_letter_that_fits_no_choice_or_two_says_so(value: str, reason: str) ->
 def test_impossible_structured_gold_says_why(kind: str, value: object, reason: str) -> None:
     with pytest.raises(RowError, match=reason):
         read_target(kind, value, ())
+
+
+def test_a_rubric_is_criteria_with_weights_and_perhaps_references() -> None:
+    whole = {"criteria": ["It is right.", {"text": "It rambles.", "weight": -0.5}], "answers": ["42"]}
+    assert read_target("rubric", whole, ()) == RubricTarget((Criterion("It is right."), Criterion("It rambles.", -0.5)), ("42",))
+    assert read_target("rubric", ["It is right."], ()) == RubricTarget((Criterion("It is right."),))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "It is right.",
+        {"criteria": []},
+        [{"text": "It rambles.", "weight": -1}],
+        [{"weight": 1}],
+        ["a", " "],
+        [{"text": "a", "weight": "b"}],
+    ],
+)
+def test_what_is_no_rubric_is_refused(value: object) -> None:
+    with pytest.raises(RowError):
+        read_target("rubric", value, ())
