@@ -34,10 +34,11 @@ def read_json_schema(value: object, choices: tuple[str, ...]) -> Target:
     schema, gold = value, None
     if isinstance(value, Mapping) and "schema" in value and set(value) <= {"schema", "value"}:
         schema, gold = from_json(value["schema"], "a JSON schema"), _json_text(value["value"]) if "value" in value else None
-    if not isinstance(schema, Mapping | bool):
+    schema = dict(schema) if isinstance(schema, Mapping) else schema
+    if not isinstance(schema, dict | bool):
         raise RowError(f"a JSON schema is an object, not {short(schema)}")
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
+        validator_for(schema, default=Draft202012Validator).check_schema(schema)  # type: ignore[arg-type]
     except SchemaError as error:
         raise RowError(f"no JSON schema: {error.message}") from error
     return JsonSchemaTarget(_json_text(schema), gold)
