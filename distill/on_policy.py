@@ -44,7 +44,7 @@ def build_signal(settings: RunSettings, policy: Signal, student: Path, teachers:
 
 def check_teachers(settings: RunSettings, student: Path, teachers: Mapping[str, Path], tasks: Mapping[str, Task]) -> None:
     """Raises `TeacherError` for a teacher whose token ids or patches are not the student's, before anything is sampled."""
-    by_task = _route(settings)
+    by_task = _route(settings) if teachers else {}
     for name, path in teachers.items():
         taught = [task.train.problem(0) for task_name, task in tasks.items() if by_task[task_name] == name]
         with_images = any(message.images for problem in taught for message in problem.messages)
