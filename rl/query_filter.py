@@ -3,16 +3,21 @@
 Qwen3-VL's report (section 4.4.1) samples every query 16 times with each model to be trained and drops those with a pass rate above 90 %.
 """
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from rl.config.settings import QueryFilterSettings
-from rl.evaluate import Attempt, attempt_all, check_ungraded
+from rl.evaluate import check_ungraded
 from rl.graded import GradedGroup
 from tasks.problem import Problem
+
+FilterAttempt: TypeAlias = Callable[[Problem, int, int], Awaitable[GradedGroup]]
+"""Makes that many rollouts of a problem and grades them; each wave (0, 1, ...) draws other samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,36 @@ def is_kept(rate: PassRate, settings: QueryFilterSettings) -> bool:
     return rate.right / rate.judged <= settings.max_pass_rate
 
 
-async def pass_rates(problems: Sequence[Problem], samples: int, attempt: Attempt, table: Path, max_ungraded_share: float) -> list[PassRate]:
-    """One row for each problem, in order; read from `table` when it is there, else sampled and written to it."""
+def is_certain(rate: PassRate, settings: QueryFilterSettings) -> bool:
+    """The query stays, whatever the samples still to come say. (That it goes is certain at the last sample alone.)"""
+    best = rate.right + settings.samples - rate.judged
+    return best / settings.samples <= settings.max_pass_rate and not (settings.drop_unsolved and rate.right == 0)
+
+
+async def pass_rates(
+    problems: Sequence[Problem],
+    settings: QueryFilterSettings,
+    attempt: FilterAttempt,
+    table: Path,
+    max_ungraded_share: float,
+    done: Callable[[], None] = lambda: None,
+) -> list[PassRate]:
+    """One row for each problem, in order; read from `table` when it is there, else sampled and written to it. `done` is called for each."""
     if table.exists():
         return [PassRate(**json.loads(line)) for line in table.read_text().splitlines()]
-    groups = await attempt_all(problems, samples, attempt)
-    check_ungraded(groups, max_ungraded_share, "the query filter")
-    rates = [_rate(group) for group in groups]
+
+    async def sampled(problem: Problem) -> list[GradedGroup]:
+        groups: list[GradedGroup] = []
+        for wave, size in enumerate(waves(settings)):
+            groups.append(await attempt(problem, size, wave))
+            if is_certain(_rate(groups), settings):
+                break
+        done()
+        return groups
+
+    by_problem = await asyncio.gather(*map(sampled, problems))
+    check_ungraded([group for groups in by_problem for group in groups], max_ungraded_share, "the query filter")
+    rates = [_rate(groups) for groups in by_problem]
     table.parent.mkdir(parents=True, exist_ok=True)
     unfinished = table.with_suffix(".unfinished")
     unfinished.write_text("".join(json.dumps(asdict(rate)) + "\n" for rate in rates))
@@ -61,17 +89,24 @@ def kept_problems(
     return kept
 
 
-def table_key(policy_key: str, problems: Sequence[Problem], samples: int, sampling: str) -> str:
+def table_key(policy_key: str, problems: Sequence[Problem], waves: Sequence[int], sampling: str) -> str:
     """Equal only where policy, queries (texts, pixels, targets, rewards) and sampling are: the name under which a table is kept."""
     queries = [
         (p.source, p.id, [m.text for m in p.messages], repr(p.target), p.reward if isinstance(p.reward, str) else dict(p.reward))
         for p in problems
     ]
-    digest = hashlib.sha256(json.dumps([policy_key, queries, samples, sampling], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([policy_key, queries, list(waves), sampling], sort_keys=True).encode())
     for image in (image for problem in problems for message in problem.messages for image in message.images):
         digest.update(repr(image.size).encode() + image.tobytes())
     return digest.hexdigest()[:16]
 
 
-def _rate(group: GradedGroup) -> PassRate:
-    return PassRate(group.problem.source, group.problem.id, sum(group.verdicts), len(group.verdicts))
+def waves(settings: QueryFilterSettings) -> tuple[int, ...]:
+    """How many samples are taken before it is looked whether more are needed."""
+    first = max(1, settings.samples // 4)
+    return (first, settings.samples - first) if settings.stop_when_certain and first < settings.samples else (settings.samples,)
+
+
+def _rate(groups: Sequence[GradedGroup]) -> PassRate:
+    problem, verdicts = groups[0].problem, [verdict for group in groups for verdict in group.verdicts]
+    return PassRate(problem.source, problem.id, sum(verdicts), len(verdicts))

@@ -16,7 +16,7 @@ from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.loop import StepDone, TrainedPolicy, train
 from rl.objectives.advantages import AdvantageKind, group_advantages
-from rl.query_filter import kept_problems, pass_rates, table_key
+from rl.query_filter import kept_problems, pass_rates, table_key, waves
 from rl.records.evaluation_record import Evaluation, Stage, score_groups
 from rl.records.rollout_records import RecordedRollout
 from rl.records.run_records import Records
@@ -101,9 +101,10 @@ class Session:
         pools = {name: _pool(task, self._settings.tasks[name].pool) for name, task in self._tasks.items()}
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
-        key = table_key(policy_key, problems, settings.samples, repr(self._sampling))
+        key = table_key(policy_key, problems, waves(settings), repr(self._sampling))
         table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
-        rates = await pass_rates(problems, settings.samples, self._filter_attempt, table, self._settings.rewards.max_ungraded_share)
+        limit = self._settings.rewards.max_ungraded_share
+        rates = await pass_rates(problems, settings, self._filter_attempt, table, limit, self._display.advance)
         (self._records.folder.path / "pass_rates.jsonl").write_text(table.read_text())
         kept = kept_problems(pools, rates, settings)
         counts = ", ".join(f"{name} {len(left)} of {len(pools[name])}" for name, left in kept.items())
@@ -174,10 +175,8 @@ class Session:
     async def _train_attempt(self, problem: Problem, position: int) -> GradedGroup:
         return await self._attempt(problem, self._settings.rollout.group_size, f"train/{position}", training=True)
 
-    async def _filter_attempt(self, problem: Problem, samples: int) -> GradedGroup:
-        group = await self._attempt(problem, samples, "filter", training=False)
-        self._display.advance()
-        return group
+    async def _filter_attempt(self, problem: Problem, samples: int, wave: int) -> GradedGroup:
+        return await self._attempt(problem, samples, f"filter/{wave}" if wave else "filter", training=False)
 
     async def _attempt(self, problem: Problem, size: int, stream: str, *, training: bool) -> GradedGroup:
         named = f"{self._settings.seed}/{stream}"

@@ -102,6 +102,10 @@ class QueryFilterSettings(Settings):
     samples: Count = Field(16, description="samples a query")
     max_pass_rate: Share = Field(0.9, description="queries with a higher pass rate are dropped")
     drop_unsolved: bool = Field(False, description="also drop the queries that no sample answers")
+    stop_when_certain: bool = Field(
+        False,
+        description="sample a query no further once the rest cannot change that it stays; its row then counts fewer samples",
+    )
 
 
 class RolloutSettings(Settings):

@@ -1,11 +1,14 @@
 """Which queries stay: those that the policy answers in at most nine of ten samples."""
 
 import asyncio
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rewards.outcome import Grade, Outcome, Ungraded
 from rl.config.settings import QueryFilterSettings
@@ -59,7 +62,7 @@ class Answers:
         self.ungraded = ungraded
         self.asked = 0
 
-    async def __call__(self, asked: Problem, samples: int) -> GradedGroup:
+    async def __call__(self, asked: Problem, samples: int, wave: int) -> GradedGroup:
         self.asked += 1
         judged = samples - self.ungraded
         grades = [Grade(float(i < self.right[asked.id]), verdict=i < self.right[asked.id]) for i in range(judged)]
@@ -70,22 +73,22 @@ def test_rates_are_counted_written_and_reused(tmp_path: Path) -> None:
     table = tmp_path / "below" / "rates.jsonl"
     problems = [problem("a"), problem("b", "boxes")]
     policy = Answers({"a": 15, "b": 3})
-    first = asyncio.run(pass_rates(problems, 16, policy, table, 0.2))
+    first = asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2))
     assert first == [PassRate("algebra", "a", 15, 16), PassRate("boxes", "b", 3, 16)]
-    assert asyncio.run(pass_rates(problems, 16, policy, table, 0.2)) == first
+    assert asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2)) == first
     assert policy.asked == 2
     assert [file.name for file in table.parent.iterdir()] == ["rates.jsonl"]
 
 
 def test_samples_that_could_not_be_judged_are_not_wrong(tmp_path: Path) -> None:
-    rates = asyncio.run(pass_rates([problem("a")], 16, Answers({"a": 13}, ungraded=2), tmp_path / "t.jsonl", 0.2))
+    rates = asyncio.run(pass_rates([problem("a")], QueryFilterSettings(), Answers({"a": 13}, ungraded=2), tmp_path / "t.jsonl", 0.2))
     assert rates == [PassRate("algebra", "a", 13, 14)]
     assert not is_kept(rates[0], QueryFilterSettings())
 
 
 def test_a_filter_that_can_hardly_judge_stops_and_leaves_no_table(tmp_path: Path) -> None:
     with pytest.raises(TooManyUngraded, match="timeout"):
-        asyncio.run(pass_rates([problem("a")], 16, Answers({"a": 3}, ungraded=8), tmp_path / "t.jsonl", 0.2))
+        asyncio.run(pass_rates([problem("a")], QueryFilterSettings(), Answers({"a": 3}, ungraded=8), tmp_path / "t.jsonl", 0.2))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,16 +112,49 @@ def test_a_task_without_a_query_left_is_an_error_that_says_what_to_do() -> None:
 def test_the_tables_name_changes_with_policy_queries_pixels_rewards_and_sampling() -> None:
     asked = problem("a")
     changed = (
-        ("other", [asked], 16, "s"),
-        ("policy", [asked, problem("b")], 16, "s"),
-        ("policy", [replace(asked, reward={"count": 0.9, "format": 0.1})], 16, "s"),
-        ("policy", [replace(asked, target=CountTarget(4))], 16, "s"),
-        ("policy", [replace(asked, messages=(text_message("user", "another question"),))], 16, "s"),
-        ("policy", [asked], 8, "s"),
-        ("policy", [asked], 16, "t"),
+        ("other", [asked], [16], "s"),
+        ("policy", [asked, problem("b")], [16], "s"),
+        ("policy", [replace(asked, reward={"count": 0.9, "format": 0.1})], [16], "s"),
+        ("policy", [replace(asked, target=CountTarget(4))], [16], "s"),
+        ("policy", [replace(asked, messages=(text_message("user", "another question"),))], [16], "s"),
+        ("policy", [asked], [4, 12], "s"),
+        ("policy", [asked], [16], "t"),
     )
     pixels = [replace(asked, messages=(Message("user", (ImagePart(PIL.Image.new("RGB", (8, 8), color)),)),)) for color in ("red", "blue")]
-    assert table_key("policy", pixels[:1], 16, "s") != table_key("policy", pixels[1:], 16, "s")
-    key = table_key("policy", [asked], 16, "s")
-    assert key == table_key("policy", [problem("a")], 16, "s")
+    assert table_key("policy", pixels[:1], [16], "s") != table_key("policy", pixels[1:], [16], "s")
+    key = table_key("policy", [asked], [16], "s")
+    assert key == table_key("policy", [problem("a")], [16], "s")
     assert len({key, *(table_key(*arguments) for arguments in changed)}) == 8
+
+
+class FixedAnswers:
+    """A policy whose 16 samples of each problem are known beforehand; it counts those that were taken."""
+
+    def __init__(self, verdicts: dict[str, list[bool]]) -> None:
+        self.verdicts = verdicts
+        self.taken = dict.fromkeys(verdicts, 0)
+
+    async def __call__(self, asked: Problem, samples: int, wave: int) -> GradedGroup:
+        start = self.taken[asked.id]
+        self.taken[asked.id] += samples
+        return graded(asked, [Grade(float(right), verdict=right) for right in self.verdicts[asked.id][start : start + samples]])
+
+
+@given(st.lists(st.booleans(), min_size=16, max_size=16), st.booleans())
+def test_stopping_when_certain_keeps_exactly_what_all_samples_keep(verdicts: list[bool], drop_unsolved: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        kept = []
+        for early in (False, True):
+            settings = QueryFilterSettings(drop_unsolved=drop_unsolved, stop_when_certain=early)
+            policy = FixedAnswers({"a": verdicts})
+            (found,) = asyncio.run(pass_rates([problem("a")], settings, policy, Path(folder) / f"{early}.jsonl", 0.2))
+            kept.append(is_kept(found, settings))
+            assert found.judged == policy.taken["a"]
+    assert kept[0] == kept[1]
+
+
+def test_a_query_with_two_wrong_of_the_first_four_is_sampled_no_further(tmp_path: Path) -> None:
+    policy = FixedAnswers({"often": [False, True, False, True] + [True] * 12, "always": [True] * 16})
+    settings = QueryFilterSettings(stop_when_certain=True)
+    asyncio.run(pass_rates([problem("often"), problem("always")], settings, policy, tmp_path / "t.jsonl", 0.2))
+    assert policy.taken == {"often": 4, "always": 16}
