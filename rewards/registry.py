@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, str] = {
         "boxes",
         "boxes_3d",
         "choice",
+        "code",
         "count",
         "exact",
         "format",

@@ -3,6 +3,7 @@
 import string
 from collections.abc import Callable, Mapping
 
+from tasks.code_gold import read_code
 from tasks.errors import RowError, short
 from tasks.gold_scalars import finite, is_empty, text_of
 from tasks.problem import ChoiceTarget, CountTarget, MathTarget, MissingTarget, NumberTarget, Target, TextTarget
@@ -62,6 +63,7 @@ READERS: Mapping[str, Callable[[object, tuple[str, ...]], Target]] = {
     "points": read_points,
     "boxes_3d": read_boxes_3d,
     "count": _count,
+    "code": read_code,
     "function_call": read_function_calls,
     "json_schema": read_json_schema,
     "rubric": read_rubric,

@@ -124,6 +124,37 @@ class PuzzleTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class StdinTest:
+    """What a program reads, and what it must print."""
+
+    stdin: str
+    stdout: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTest:
+    """Arguments of one call of a function as a JSON list, and its right results as JSON, any of which will do."""
+
+    arguments: str
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTarget:
+    """Tests of a Python program: what it reads and prints, calls of its `function`, or test code that uses what the program defines.
+
+    `asserts` are pieces of test code, run in order in one namespace after `setup`; each passes if it raises nothing.
+    """
+
+    kind: ClassVar[str] = "code"
+    stdin_tests: tuple[StdinTest, ...] = ()
+    calls: tuple[CallTest, ...] = ()
+    asserts: tuple[str, ...] = ()
+    function: str = ""
+    setup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectedCall:
     """A function's name, and its arguments as a JSON object.
 
@@ -187,6 +218,7 @@ Target: TypeAlias = (
     | Boxes3dTarget
     | CountTarget
     | PuzzleTarget
+    | CodeTarget
     | FunctionCallTarget
     | JsonSchemaTarget
     | RubricTarget

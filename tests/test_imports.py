@@ -10,9 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
+    "sandbox": {"sandbox"},
     "tasks": {"tasks"},
-    "rewards": {"rewards", "tasks"},
-    "rollouts": {"rollouts", "tasks"},
+    "rewards": {"rewards", "tasks", "sandbox"},
+    "rollouts": {"rollouts", "tasks", "sandbox"},
     "rl": {"rl", "rollouts", "rewards", "tasks"},
     "distill": {"distill", "rl", "rollouts", "rewards", "tasks"},
 }

@@ -9,7 +9,9 @@ from tasks.problem import (
     Box3d,
     Boxes3dTarget,
     BoxesTarget,
+    CallTest,
     ChoiceTarget,
+    CodeTarget,
     CountTarget,
     Criterion,
     Mask,
@@ -19,6 +21,7 @@ from tasks.problem import (
     Outline,
     PointsTarget,
     RubricTarget,
+    StdinTest,
     Target,
     TextTarget,
 )
@@ -179,3 +182,41 @@ def test_a_rubric_is_criteria_with_weights_and_perhaps_references() -> None:
 def test_what_is_no_rubric_is_refused(value: object) -> None:
     with pytest.raises(RowError):
         read_target("rubric", value, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [
+        (["assert f(1) == 2"], CodeTarget(asserts=("assert f(1) == 2",))),
+        (
+            {"test": "def check(candidate):\n    pass", "entry_point": "f"},
+            CodeTarget(asserts=("def check(candidate):\n    pass\n\ncheck(f)\n",), function="f"),
+        ),
+        ('[{"input": "1", "output": "2"}]', CodeTarget(stdin_tests=(StdinTest("1", "2"),))),
+        ({"inputs": [["a", "b"]], "outputs": ["c"]}, CodeTarget(stdin_tests=(StdinTest("a\nb", "c"),))),
+        (
+            {"fn_name": "f", "inputs": [[1], [2]], "outputs": [[3], [4]]},
+            CodeTarget(calls=(CallTest("[1]", ("3", "[3]")), CallTest("[2]", ("4", "[4]"))), function="f"),
+        ),
+        ({"fn_name": "f", "inputs": [[1]], "outputs": [[3, 4]]}, CodeTarget(calls=(CallTest("[1]", ("[3, 4]",)),), function="f")),
+        ({"tests": ["assert x"], "setup": "x = 1"}, CodeTarget(asserts=("assert x",), setup="x = 1")),
+    ],
+)
+def test_code_tests_in_the_forms_of_public_data(value: object, target: Target) -> None:
+    assert read_target("code", value, ()) == target
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("assert f(", "is no Python"),
+        (5, "code tests are test code or a list"),
+        ({"inputs": [1, 2], "outputs": [1]}, "as many inputs as outputs"),
+        ({"fn_name": "f", "inputs": [1], "outputs": [1]}, "the list of its arguments, not 1"),
+        ({"inputs": [{}], "outputs": ["1"]}, "a text or a list of lines"),
+        ({"checks": []}, "not checks"),
+    ],
+)
+def test_impossible_code_tests_say_why(value: object, reason: str) -> None:
+    with pytest.raises(RowError, match=reason):
+        read_target("code", value, ())

@@ -1,0 +1,36 @@
+"""What a program may use, and how it ended."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+End: TypeAlias = Literal["exited", "killed", "timeout", "memory", "output", "scratch"]
+Isolation: TypeAlias = Literal["auto", "bubblewrap", "landlock", "rlimits"]
+
+
+class SandboxUnavailableError(RuntimeError):
+    """This machine cannot confine code as asked; the message says what is missing and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`wall_s` of time and as much on a processor; `memory_mib` of address space; `output_bytes` of standard output and of error together;
+
+    `scratch_mib` and `scratch_files` in its folder. It may start threads, but no process.
+    """
+
+    wall_s: float = 5.0
+    memory_mib: int = 512
+    output_bytes: int = 1 << 20
+    scratch_mib: int = 32
+    scratch_files: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`status` is the exit status, or minus the signal that ended it. Nothing here is proof of anything: the program wrote it all."""
+
+    end: End
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
