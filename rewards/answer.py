@@ -18,6 +18,7 @@ class Response:
     answer: str | None
 
 
+_CLOSED = re.compile(r"</answer>", re.IGNORECASE)
 _TAGS = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
@@ -37,4 +38,6 @@ def final_answer(text: str) -> str:
 
 def tagged(answer: str) -> list[str]:
     """The distinct contents of `<answer>` tags in a final answer, in order."""
-    return list(dict.fromkeys(content.strip() for content in _TAGS.findall(answer)))
+    # Without what follows the last closing tag, every opening one has its end: the search is linear.
+    closed = answer[: max((match.end() for match in _CLOSED.finditer(answer)), default=0)]
+    return list(dict.fromkeys(content.strip() for content in _TAGS.findall(closed)))

@@ -15,7 +15,7 @@ class NotJsonError(ValueError):
 def strict_json(text: str) -> Json:
     """The value of the whole text. Raises `NotJsonError`."""
     try:
-        value: Json = _DECODER.decode(text)
+        value: Json = STRICT_DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise NotJsonError(str(error)) from error
     return value
@@ -51,4 +51,4 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return entry
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
+STRICT_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)

@@ -7,6 +7,8 @@ from rewards.answer import tagged
 
 MAX_CHARS = 20_000
 """Only the end of a longer answer is read: no answer of these kinds is as long."""
+MAX_BOXES = 50
+"""More boxes than these, each written differently, are several answers without a closer look."""
 
 _BOX = re.compile(r"\\boxed\s*\{")
 _PHRASE = re.compile(
@@ -19,14 +21,14 @@ _WRAPPERS = (("(", ")"), ("[", "]"), ("（", "）"), ("【", "】"), ("“", "�
 
 def boxes_in(text: str) -> list[str]:
     """Contents of every `\\boxed{}`, nested braces kept; one left open gives the rest of the text."""
-    found = []
-    for match in _BOX.finditer(text):
-        depth, position = 1, match.end()
-        while position < len(text) and depth:
-            depth += (text[position] == "{") - (text[position] == "}")
-            position += 1
-        found.append(text[match.end() : position - (depth == 0)].strip())
-    return found
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in re.finditer(r"[{}]", text):
+        if brace.group() == "{":
+            opened.append(brace.start())
+        elif opened:
+            closing[opened.pop()] = brace.start()
+    return [text[match.end() : closing.get(match.end() - 1)].strip() for match in _BOX.finditer(text)]
 
 
 def stated_answer(text: str) -> str | None:
@@ -40,7 +42,8 @@ def stated_answer(text: str) -> str | None:
         return stated_answer(tags[0]) if len(tags) == 1 and tags[0] else None
     boxes = boxes_in(text)
     if boxes:
-        return boxes[0] if len({normal_text(box) for box in boxes}) == 1 else None
+        different = set(boxes)
+        return boxes[0] if len(different) <= MAX_BOXES and len({normal_text(box) for box in different}) == 1 else None
     phrases = list(_PHRASE.finditer(text))
     return (text[phrases[-1].end() :] if phrases else text).strip()
 

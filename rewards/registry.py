@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, str] = {
         "boxes",
         "boxes_3d",
         "choice",
+        "clock",
         "code",
         "count",
         "exact",
@@ -48,7 +49,10 @@ BUILT_IN: Mapping[str, str] = {
         "points",
         "puzzle",
         "repetition",
+        "spans",
+        "table",
         "text",
+        "values",
     )
 } | {"judge": "rewards.judge.reward"}
 """Rewards of this package by module; loaded when first asked for, so that importing the registry imports no sympy."""

@@ -7,6 +7,7 @@ from tasks.code_gold import read_code
 from tasks.errors import RowError, short
 from tasks.gold_scalars import finite, is_empty, text_of
 from tasks.problem import ChoiceTarget, CountTarget, MathTarget, MissingTarget, NumberTarget, Target, TextTarget
+from tasks.reading_gold import read_clock, read_spans, read_table, read_values
 from tasks.rubric_gold import read_rubric
 from tasks.structured_gold import read_function_calls, read_json_schema
 from tasks.visual_gold import read_boxes, read_boxes_3d, read_points
@@ -62,6 +63,10 @@ READERS: Mapping[str, Callable[[object, tuple[str, ...]], Target]] = {
     "boxes": read_boxes,
     "points": read_points,
     "boxes_3d": read_boxes_3d,
+    "clock": read_clock,
+    "values": read_values,
+    "table": read_table,
+    "spans": read_spans,
     "count": _count,
     "code": read_code,
     "function_call": read_function_calls,

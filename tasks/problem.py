@@ -109,6 +109,48 @@ class Boxes3dTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockTarget:
+    """`twelve_hour`: as a dial shows it, 3:45 and 15:45 being one. Without a second, seconds do not count."""
+
+    kind: ClassVar[str] = "clock"
+    hour: int
+    minute: int
+    second: int | None = None
+    twelve_hour: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesTarget:
+    """What stands in a chart or document: numbers, with unit or percent sign if they have one, or words; all are asked for."""
+
+    kind: ClassVar[str] = "values"
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableTarget:
+    """The first row is the header, the first cell of each other row its name."""
+
+    kind: ClassVar[str] = "table"
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `start` to `end`, in seconds."""
+
+    start: float
+    end: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpansTarget:
+    kind: ClassVar[str] = "spans"
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CountTarget:
     kind: ClassVar[str] = "count"
     count: int
@@ -216,6 +258,10 @@ Target: TypeAlias = (
     | BoxesTarget
     | PointsTarget
     | Boxes3dTarget
+    | ClockTarget
+    | ValuesTarget
+    | TableTarget
+    | SpansTarget
     | CountTarget
     | PuzzleTarget
     | CodeTarget

@@ -9,21 +9,14 @@ from rewards.plain import boxes_in, stated_answer
 from rewards.registry import reward
 from rewards.transcript import Transcript
 from rewards.visual.boxes import Items, items_in
+from rewards.visual.number_words import CHINESE_PATTERN, ENGLISH_PATTERN, small_number
 from tasks.problem import CountTarget
 
-_UNITS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_WORDS = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * value for value, word in enumerate(_TENS, start=2)}
-_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+_MEASURES = "个只条张朵辆人本块头匹棵座把台件颗名位种根片支枝面粒串盘碗杯瓶幅扇顶束堆架艘枚株栋盏尾间家户所层排列群道"
 _TOKEN = re.compile(
-    r"(?P<digits>-?\d[\d,]*(?:\.\d+)?)|"
-    rf"\b(?P<tens>{'|'.join(_TENS)})(?:[-\s](?P<unit>{'|'.join(_UNITS[1:10])}))?\b|\b(?P<word>{'|'.join(_UNITS)})\b"
-    r"|(?P<zh>[零〇一二两三四五六七八九十百]+)(?=[个只条张朵辆人本块头匹棵座把台件颗名位种]|\s*$|[。，.])",
+    rf"(?P<digits>-?\d[\d,]*(?:\.\d+)?)|\b(?P<english>{ENGLISH_PATTERN})\b|(?P<zh>{CHINESE_PATTERN})(?=[{_MEASURES}]|\s*$|[。，.])",
     re.IGNORECASE,
-)  # fmt: skip
+)
 _UNSURE = re.compile(
     r"\b(?:or|to|at (?:least|most)|about|around|approximately|roughly|nearly|almost|more than|fewer than|less than)\b"
     r"|\b(?:over|under|between|not|maybe|either)\b"
@@ -79,19 +72,4 @@ def _value(match: re.Match[str]) -> int | None:
     if match["digits"]:
         number = float(match["digits"].replace(",", ""))
         return int(number) if number.is_integer() else None
-    if match["tens"]:
-        return _WORDS[match["tens"].lower()] + (_WORDS[match["unit"].lower()] if match["unit"] else 0)
-    if match["word"]:
-        return _WORDS[match["word"].lower()]
-    return _chinese(match["zh"])
-
-
-def _chinese(text: str) -> int | None:
-    total, digit = 0, 0
-    for character in text:
-        if character in "十百":
-            total += (digit or 1) * (10 if character == "十" else 100)
-            digit = 0
-        else:
-            digit = _DIGITS[character]
-    return total + digit
+    return small_number(match["english"] or match["zh"])

@@ -6,7 +6,7 @@
 import math
 from dataclasses import dataclass
 
-from rewards.visual.json_answer import json_answer
+from rewards.visual.embedded_json import embedded_json
 from tasks.message import Json
 from tasks.problem import Box
 
@@ -38,7 +38,7 @@ def items_in(text: str, size: tuple[float, float] = RELATIVE) -> Items | None:
 
     `size` is how far the answer's coordinates reach: 1000 x 1000 in Qwen3-VL's convention, the image's width and height in Qwen2.5-VL's.
     """
-    answer = json_answer(text)
+    answer = embedded_json(text)
     if answer is None:
         return None
     entries = [answer.value] if isinstance(answer.value, dict) else answer.value

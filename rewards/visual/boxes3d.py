@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.visual.boxes import finite_numbers
-from rewards.visual.json_answer import json_answer
+from rewards.visual.embedded_json import embedded_json
 from tasks.message import Json
 from tasks.problem import Box3d
 
@@ -27,7 +27,7 @@ _EPSILON = 1e-12
 
 def boxes_3d_in(text: str) -> list[Box3d] | None:
     """The answer's boxes; None if it is no list of valid ones: one wrong entry makes all of it wrong."""
-    answer = json_answer(text)
+    answer = embedded_json(text)
     if answer is None:
         return None
     entries = [answer.value] if isinstance(answer.value, dict) else answer.value

@@ -1,28 +1,24 @@
 """The one JSON value of an answer, read strictly and never repaired: plain, in a ```json fence, or with words around it."""
 
-import json
 import re
 from dataclasses import dataclass
 
+from rewards.json_answer import STRICT_DECODER
 from tasks.message import Json
 
 MAX_CHARS = 100_000
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
 
 
-class NotStrictJsonError(ValueError):
-    """NaN, Infinity or a key twice: Python reads them, JSON does not know them."""
-
-
 @dataclass(frozen=True, slots=True)
-class JsonAnswer:
+class EmbeddedJson:
     """`words` is the text around the value."""
 
     value: list[Json] | dict[str, Json]
     words: str
 
 
-def json_answer(text: str) -> JsonAnswer | None:
+def embedded_json(text: str) -> EmbeddedJson | None:
     """The only JSON list or object of the text; None if there is none, more than one, or a broken one."""
     if len(text) > MAX_CHARS:
         return None
@@ -35,23 +31,9 @@ def json_answer(text: str) -> JsonAnswer | None:
     if opening is None or re.search(r"[\[\]{}]", around):
         return None
     try:
-        value, end = _DECODER.raw_decode(body, opening.start())
+        value, end = STRICT_DECODER.raw_decode(body, opening.start())
     except (ValueError, RecursionError):
         return None
     if re.search(r"[\[\]{}]", body[: opening.start()] + body[end:]):
         return None
-    return JsonAnswer(value, f"{around}\n{body[: opening.start()]}\n{body[end:]}".strip())
-
-
-def _refuse(constant: str) -> float:
-    raise NotStrictJsonError(constant)
-
-
-def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    entry = dict(pairs)
-    if len(entry) != len(pairs):
-        raise NotStrictJsonError("a key stands twice")
-    return entry
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
+    return EmbeddedJson(value, f"{around}\n{body[: opening.start()]}\n{body[end:]}".strip())

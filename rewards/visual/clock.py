@@ -1,0 +1,102 @@
+"""The time that a text states: digits, English or Chinese words.
+
+`3:45`, `15:45:30`, `3:45 pm`, `half past three`, `a quarter to four`, `ten past 3`, `three forty-five`, `4 o'clock`, `noon`;
+`三点半`, `三点四十五分`, `下午3点45分20秒`, `三点一刻`, `差五分四点`, `四点差五分`, `三点整`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from rewards.visual.number_words import CHINESE_PATTERN, ENGLISH_PATTERN, small_number
+
+_N = rf"(?:\d{{1,2}}|{ENGLISH_PATTERN})"
+_ZH = rf"(?:\d{{1,2}}|{CHINESE_PATTERN})"
+_HALF_OF_DAY = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?)"
+_DIGITAL = re.compile(
+    rf"(?<![\d:.-])(?P<hour>\d{{1,2}})\s?:\s?(?P<minute>\d{{2}})(?:\s?:\s?(?P<second>\d{{2}}))?(?![\d:]|\.\d){_HALF_OF_DAY}?", re.IGNORECASE
+)
+_PAST = re.compile(
+    rf"\b(?:(?P<half_hour>half)|(?:an?\s)?(?P<quarter>quarter)|(?P<minute>{_N})(?:\s?minutes?)?)\s"
+    rf"(?P<side>past|after|to|before|till|of)\s(?P<hour>{_N})(?:\so'clock)?\b{_HALF_OF_DAY}?",
+    re.IGNORECASE,
+)
+_SPOKEN = re.compile(
+    rf"\b(?P<hour>{ENGLISH_PATTERN})\s(?:(?:oh|o)[\s-](?P<small>{ENGLISH_PATTERN})|(?P<minute>{ENGLISH_PATTERN}))\b{_HALF_OF_DAY}?",
+    re.IGNORECASE,
+)
+_FULL = re.compile(rf"\b(?P<hour>{_N})(?:\so'clock\b{_HALF_OF_DAY}?|\s?(?P<half2>[ap])\.?\s?m\b\.?)", re.IGNORECASE)
+_NAMED = re.compile(r"\b(?P<name>noon|midday|midnight)\b", re.IGNORECASE)
+_CHINESE = re.compile(
+    rf"(?P<part>凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)?\s?(?:差\s?(?P<lacking>{_ZH})\s?(?P<unit>分钟?|刻)\s?(?:到)?\s?)?"
+    rf"(?P<hour>{_ZH})\s?[点时點時]钟?(?:\s?(?:(?P<half_hour>半)|(?P<quarter>[一三13])刻|整|过?\s?(?P<minute>{_ZH})\s?(?:分(?!之)|(?![\d点时]))"
+    rf"|差\s?(?P<late>{_ZH})\s?(?P<late_unit>分钟?|刻)))?(?:\s?(?P<second>{_ZH})\s?秒)?"
+)
+_AFTERNOON = ("中午", "下午", "傍晚", "晚上", "夜里")
+_CLEAN = str.maketrans({"：": ":", "’": "'", "，": ",", "。": "."})
+# An answer that bounds or denies a time, or gives the choice between two, states none.
+_UNSURE = re.compile(
+    r"\b(?:or|not|between|either|almost|nearly|maybe|cannot|can't|unknown|(?:just|shortly|slightly|sometime) (?:past|after|before))\b|n't\b"
+    r"|或|不是|之间|将近|快到|不到|无法|不知道|刚过",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTime:
+    """`hour` as stated: 0 to 24, after am or pm 0 to 23. `twelve_hour` when 1 to 12 was said without its half of the day."""
+
+    hour: int
+    minute: int
+    second: int | None
+    twelve_hour: bool
+
+
+def stated_time(text: str) -> StatedTime | None:
+    """The one time that the text states; None when it states none, several different ones, an impossible one, or is not sure."""
+    text = _plain(text)
+    found: list[StatedTime | None] = []
+    for pattern in (_DIGITAL, _PAST, _SPOKEN, _FULL, _NAMED, _CHINESE):
+        found += [_read(match) for match in pattern.finditer(text)]
+        text = pattern.sub(" ⌚ ", text)
+    if len(set(found)) != 1 or _UNSURE.search(text) or re.search(r"\d\s*:|:\s*\d", text):
+        return None
+    return found[0]
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"\\text\{([^{}]*)\}", r"\1", text.translate(_CLEAN))
+    return re.sub(r"[{}$\\*`]", "", text)
+
+
+def _read(match: re.Match[str]) -> StatedTime | None:
+    said = match.groupdict()
+    if said.get("name"):
+        return StatedTime(0 if said["name"].lower() == "midnight" else 12, 0, None, twelve_hour=False)
+    minute, earlier = _minute(said)
+    hour = small_number(said["hour"])
+    second = small_number(said["second"]) if said.get("second") else None
+    if hour is None or minute is None or not (0 <= hour <= 24 and 0 <= minute < 60 and (second is None or 0 <= second < 60)):
+        return None
+    half = said.get("half") or said.get("half2") or ("p" if said.get("part") in _AFTERNOON else "a" if said.get("part") else None)
+    if half and hour <= 12:
+        # 中午十一点 is before noon.
+        hour = hour if said.get("part") == "中午" and hour == 11 else hour % 12 + (12 if half.lower() == "p" else 0)
+    if earlier:
+        back = (hour * 60 - minute) % (12 * 60 if half is None and 1 <= hour <= 12 else 24 * 60)
+        return StatedTime(back // 60 or (12 if half is None else 0), back % 60, second, half is None and 1 <= hour <= 12)
+    return StatedTime(hour % 24, minute, second, half is None and 1 <= hour <= 12)
+
+
+def _minute(said: dict[str, str | None]) -> tuple[int | None, bool]:
+    """The minutes beside the hour, and whether they are before it."""
+    lacking, unit = said.get("lacking") or said.get("late"), said.get("unit") or said.get("late_unit")
+    if lacking:
+        number = small_number(lacking)
+        return (number * 15 if number is not None and unit == "刻" else number), True
+    earlier = (said.get("side") or "").lower() in ("to", "before", "till", "of")
+    if said.get("half_hour"):
+        return 30, earlier
+    if quarter := said.get("quarter"):
+        return (45 if quarter in "三3" else 15), earlier
+    stated = said.get("minute") or said.get("small")
+    return (small_number(stated) if stated else 0), earlier
