@@ -1,136 +1,121 @@
-"""The verifiers on labelled cases: `python benchmarks/reward_cases.py FOLDER [only=math,visual] [show=20]`.
+"""Our verifiers and their peers on labelled cases: `python benchmarks/reward_cases.py FOLDER [only=math,logic] [show=20] [peers=false]
+[markdown=docs/rewards.md]`.
 
-Reads the JSON-lines files of FOLDER that it knows (math, math_meta, math_adv, visual, logic, adversarial) and prints one row a file:
-accuracy, false negatives (right answer rejected), false positives (wrong answer paid), ungraded calls, worst and mean time. Bare answers
-are graded twice, inside a box and as they are; puzzles by verdict, since partial credit is off by default.
+Reads the JSON-lines files of FOLDER that `case_adapters.py` knows and prints one row a set: accuracy, right answers rejected (FN), wrong
+answers paid (FP), ungraded calls, median and worst time. With `markdown`, writes the table into that file, between its `cases` comments.
+Marker files that a case names must never appear: the program ends with an error if one does.
 """
 
 import glob
 import json
 import re
+import statistics
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rewards.isolation import Call, RewardPool
+from case_adapters import Case, cases_of
+from peer_graders import peers_of
+
+from rewards.isolation import RewardPool
 from rewards.outcome import Grade, Outcome
-from rewards.transcript import Transcript
-from tasks.message import text_message
-from tasks.problem import Box, BoxesTarget, ChoiceTarget, CountTarget, MathTarget, PuzzleTarget, Target
 
-TOLERANCE = 0.05
-KINDS = {"math": "math", "visual": "boxes", "count": "count", "mcq": "choice", "format": "format"}
+HEADER = ("set", "grader", "cases", "right", "FN", "FP", "ungraded", "median ms", "worst s")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    name: str
-    reward: str
-    target: Target
-    response: str
-    expected: float
-    prompt: str = ""
+@dataclass(slots=True)
+class Tally:
+    group: str
+    grader: str
+    counts: dict[str, int] = field(default_factory=lambda: {"right": 0, "FN": 0, "FP": 0, "ungraded": 0})
+    seconds: list[float] = field(default_factory=list)
 
     @property
-    def call(self) -> Call:
-        return self.reward, self.target, Transcript((text_message("user", self.prompt),), (text_message("assistant", self.response),))
-
-    def judged(self, outcome: Outcome) -> str:
-        """right, FN, FP or ungraded."""
-        if not isinstance(outcome, Grade):
-            return "ungraded"
-        difference = outcome.reward - self.expected
-        limit = 1e-4 if self.name.startswith("iou") else TOLERANCE
-        return "right" if abs(difference) <= limit else "FP" if difference > 0 else "FN"
+    def cells(self) -> tuple[str, ...]:
+        total = sum(self.counts.values())
+        share = f"{100 * self.counts['right'] / total:.1f} %"
+        counts = [str(self.counts[key]) for key in ("FN", "FP", "ungraded")]
+        return (
+            self.group,
+            self.grader,
+            str(total),
+            share,
+            *counts,
+            f"{1e3 * statistics.median(self.seconds):.1f}",
+            f"{max(self.seconds):.1f}",
+        )
 
 
 def main() -> None:
     folder, *options = sys.argv[1:]
     chosen = dict(option.split("=", 1) for option in options)
-    show = int(chosen.get("show", "0"))
-    only = chosen.get("only", "").split(",") if "only" in chosen else None
-    print(f"{'file':22} {'cases':>6} {'right':>7} {'FN':>4} {'FP':>4} {'ungraded':>8} {'worst s':>8} {'mean ms':>8}")
-    with_pool = RewardPool(workers=1, timeout_s=float(chosen.get("timeout_s", "10")), memory_mib=1024)
+    files = [path for path in sorted(glob.glob(f"{folder}/*.jsonl")) if Path(path).stem in chosen.get("only", Path(path).stem).split(",")]
+    rows = {Path(path).stem: [json.loads(line) for line in Path(path).read_text().splitlines()] for path in files}
+    groups: dict[str, list[Case]] = {}
+    for name in rows:
+        for case in cases_of(name, rows[name]):
+            groups.setdefault(case.group, []).append(case)
+    table = list(_tallies(groups, int(chosen.get("show", "0")), chosen.get("peers", "true") == "true"))
+    if "markdown" in chosen:
+        write_table(Path(chosen["markdown"]), "cases", HEADER, [tally.cells for tally in table])
+    markers = [row["marker"] for name in rows for row in rows[name] if "marker" in row and Path(row["marker"]).exists()]
+    if markers:
+        sys.exit(f"an answer was run as code: {', '.join(markers)} exist")
+
+
+def _tallies(groups: dict[str, list[Case]], show: int, with_peers: bool) -> Iterator[Tally]:
+    print(" | ".join(HEADER))
+    pool = RewardPool(workers=1)
+    pool.grade_all([case.call for cases in groups.values() for case in cases[:1]])  # the first call of each loads what it needs
     try:
-        for path in sorted(glob.glob(f"{folder}/*.jsonl")):
-            name = Path(path).stem
-            if only and name not in only:
-                continue
-            for form, cases in cases_of(name, [json.loads(line) for line in Path(path).read_text().splitlines()]):
-                if cases:
-                    table_row(f"{name} {form}".strip(), cases, with_pool, show)
+        for group, cases in groups.items():
+            yield _shown(_tally(group, "ours", cases, lambda case: pool.grade_all([case.call])[0], show))
+            for name, peer in peers_of(group).items() if with_peers else ():
+                yield _shown(_tally(group, name, cases, _as_outcome(peer), 0))
     finally:
-        with_pool.close()
+        pool.close()
 
 
-def cases_of(name: str, rows: list[dict]) -> Iterator[tuple[str, list[Case]]]:
-    rows = [row for row in rows if row["expected"] is not None]
-    if name in ("math", "math_meta", "math_adv"):
-        for form in ("boxed", "bare"):
-            yield form, [math_case(row, form) for row in rows if form == "boxed" or row["form"] == "answer"]
-    elif name == "visual":
-        yield "", [Case(row["id"], "boxes", boxes(row["gold"]), row["response"], row["expected"]) for row in rows]
-    elif name == "logic":
-        yield "", [puzzle_case(row) for row in rows]
-    elif name == "adversarial":
-        yield "", [case for row in rows if (case := adversarial_case(row))]
+def _as_outcome(peer: Callable[[object, str], bool]) -> Callable[[Case], Outcome]:
+    return lambda case: Grade(float(peer(case.target, case.response.text)))
 
 
-def math_case(row: dict, form: str) -> Case:
-    boxed = form == "boxed" and row["form"] == "answer"
-    return Case(row["id"], "math", MathTarget(row["gold"]), rf"\boxed{{{row['pred']}}}" if boxed else row["pred"], float(row["expected"]))
-
-
-def puzzle_case(row: dict) -> Case:
-    entry = {"question": row["question"], "answer": row["gold"], "metadata": row.get("metadata", {})}
-    return Case(row["id"], "puzzle", PuzzleTarget(row["source"], json.dumps(entry)), row["response"], float(row["expected"] >= 1.0))
-
-
-def adversarial_case(row: dict) -> Case | None:
-    kind = row["kind"].split(".")[0]
-    if kind not in KINDS:
-        return None
-    gold = row["gold"]
-    target: Target = MathTarget(str(gold))
-    if kind == "visual":
-        target = boxes(gold)
-    elif kind == "count":
-        target = CountTarget(int(gold))
-    elif kind == "mcq":
-        target = ChoiceTarget(gold, options(row["prompt"]))
-    return Case(row["kind"], KINDS[kind], target, row["response"], float(row["expected"]), row["prompt"])
-
-
-def options(prompt: str) -> tuple[str, ...]:
-    """The texts after `A.`, `B)`, ... in a prompt."""
-    return tuple(text.strip() for text in re.findall(r"(?:^|\s)\(?[A-Z][.):]\s*(.+?)(?=\s+\(?[A-Z][.):]\s|\n|$)", prompt))
-
-
-def boxes(gold: list[dict]) -> BoxesTarget:
-    return BoxesTarget(tuple(Box(*item["bbox_2d"], label=item.get("label", "")) for item in gold))
-
-
-def table_row(name: str, cases: list[Case], pool: RewardPool, show: int) -> None:
-    counts = {"right": 0, "FN": 0, "FP": 0, "ungraded": 0}
-    worst, total, shown = (0.0, ""), 0.0, 0
+def _tally(group: str, grader: str, cases: list[Case], grade: Callable[[Case], Outcome], show: int) -> Tally:
+    tally = Tally(group, grader)
     for case in cases:
         start = time.perf_counter()
-        outcome = pool.grade_all([case.call])[0]
-        seconds = time.perf_counter() - start
-        total += seconds
-        worst = max(worst, (seconds, case.name))
-        verdict = case.judged(outcome)
-        counts[verdict] += 1
-        if verdict != "right" and shown < show:
-            shown += 1
-            print(f"   {verdict:8} {case.name}: {case.target!s:.150} | {case.response[-150:]!r} | {case.expected} | {outcome!s:.200}")
-    share = counts["right"] / len(cases)
-    print(
-        f"{name:22} {len(cases):6} {share:7.2%} {counts['FN']:4} {counts['FP']:4} {counts['ungraded']:8} {worst[0]:8.2f} "
-        f"{1e3 * total / len(cases):8.1f}  worst: {worst[1]}"
-    )
+        outcome = grade(case)
+        tally.seconds.append(time.perf_counter() - start)
+        verdict = _judged(case, outcome)
+        tally.counts[verdict] += 1
+        if verdict != "right" and show > 0:
+            show -= 1
+            print(f"   {verdict:8} {case.name}: {case.target!s:.150} | {case.response.text[-150:]!r} | {case.expected} | {outcome!s:.200}")
+    return tally
+
+
+def _judged(case: Case, outcome: Outcome) -> str:
+    if not isinstance(outcome, Grade):
+        return "ungraded"
+    difference = outcome.reward - case.expected
+    return "right" if abs(difference) <= case.tolerance else "FP" if difference > 0 else "FN"
+
+
+def _shown(tally: Tally) -> Tally:
+    print(" | ".join(tally.cells), flush=True)
+    return tally
+
+
+def write_table(path: Path, name: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Replaces what stands between `<!-- name -->` and `<!-- /name -->` in a Markdown file."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, ("---",) * len(header), *rows)]
+    text = path.read_text()
+    found, times = re.subn(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.S)
+    if not times:
+        sys.exit(f"{path}: has no <!-- {name} --> and <!-- /{name} --> to write between")
+    path.write_text(found)
 
 
 if __name__ == "__main__":

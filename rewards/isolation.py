@@ -26,7 +26,7 @@ from rewards.grading import Timed, grade_once, without_images
 from rewards.mixture import Component, RewardSpec, check_spec, combine, spec_of
 from rewards.outcome import Outcome, Ungraded
 from rewards.plugins import load_plugin
-from rewards.registry import BUILT_IN, Reward, plugin_origins
+from rewards.registry import BUILT_IN, Reward, find, plugin_origins
 from rewards.supervisor import Supervisor, WorkerDiedError
 from rewards.transcript import Transcript
 from rewards.worker import Batch, Results, WorkerCall
@@ -156,8 +156,9 @@ class RewardPool:
 
     def _work(self, batch: Batch) -> Results:
         """Runs in one of as many threads as there are supervisors, so that one of these is always idle."""
-        new = any(origin not in self._loaded and name not in BUILT_IN for call in batch for origin, name, _ in call.components)
-        limit_s = len(batch) * self._timeout_s + BACKSTOP_S + (IMPORT_S if new else 0.0)
+        names = {(origin, name) for call in batch for origin, name, _ in call.components}
+        imports = any(find(name).imports or (origin not in self._loaded and name not in BUILT_IN) for origin, name in names)
+        limit_s = len(batch) * self._timeout_s + BACKSTOP_S + (IMPORT_S if imports else 0.0)
         supervisor = self._idle.get()
         try:
             return supervisor.run(batch, self._timeout_s, limit_s)

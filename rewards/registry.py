@@ -74,6 +74,7 @@ class Reward:
     own_limit: bool
     origin: Origin
     choices: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
 
     @property
     def is_async(self) -> bool:
@@ -104,14 +105,21 @@ _rewards: dict[str, Reward] = {}
 
 
 def reward(
-    name: str, *, target: type | UnionType | Literal["any"], version: str = "1", images: bool = False, own_limit: bool = False
+    name: str,
+    *,
+    target: type | UnionType | Literal["any"],
+    version: str = "1",
+    images: bool = False,
+    own_limit: bool = False,
+    imports: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Registers the function under `name` and returns it unchanged.
 
     `target` is a target class, a union of them, or "any" for a reward that reads the transcript alone. `version` changes whenever the same
     answer may get another grade. `images` says that it reads the transcript's images; without it they stay behind, since they are large.
     `own_limit` says that an asynchronous reward ends by itself in bounded time, so that the pool's time limit is not for it: a judge waits
-    for a free slot, and waiting must not become a verdict.
+    for a free slot, and waiting must not become a verdict. `imports` names modules that take seconds to import: a worker imports them
+    before the time of its first call begins.
     """
 
     def register(function: F) -> F:
@@ -120,7 +128,7 @@ def reward(
                 f"reward {name!r}: own_limit=True is for asynchronous rewards; this one runs in a worker, under the pool's limit"
             )
         targets, settings = _target_types(name, target), _settings_of(name, function)
-        entry = Reward(name, function, targets, settings, version, images, own_limit, origin_of(function), _choices_of(function))
+        entry = Reward(name, function, targets, settings, version, images, own_limit, origin_of(function), _choices_of(function), imports)
         known = _rewards.get(name)
         if (known and known.origin != entry.origin) or (name in BUILT_IN and entry.origin.module != BUILT_IN[name]):
             other = known.origin if known else BUILT_IN[name]

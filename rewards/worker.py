@@ -1,5 +1,6 @@
 """What runs inside a worker process: limits at its start, then batches of calls, each under its own timer."""
 
+import importlib
 import resource
 import signal
 import time
@@ -71,7 +72,9 @@ def _run(call: WorkerCall, timeout_s: float) -> tuple[Timed, ...]:
         for origin, _, _ in call.components:
             load_origin(origin)
         entries = [(find(name), settings) for _, name, settings in call.components]
-    except RewardError as error:
+        for module in {module for entry, _ in entries for module in entry.imports}:
+            importlib.import_module(module)
+    except (RewardError, ImportError) as error:
         return tuple(Timed(Ungraded("plug-in", str(error)), 0.0) for _ in call.components)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, timeout_s)

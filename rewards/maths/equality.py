@@ -9,19 +9,22 @@ from rewards.maths import labels
 from rewards.maths.expression import equal_expressions, equal_symbolic, quantity, symbolic
 from rewards.maths.guards import is_unevaluated
 from rewards.maths.notation import compact, normalised
+from rewards.maths.numbers import ungrouped
 from rewards.maths.realsets import equal_sets, is_set_like, real_set
 from rewards.maths.structure import Items, Labelled, Leaf, Matrix, Node, Relation, parse_structure
 from rewards.maths.units import conversion, is_angle
+from rewards.maths.words import in_digits
 
 MAX_ITEMS = 64
 _TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}")
+_COUNTER = re.compile(r"(?<![a-zA-Z\\])[kmn](?![a-zA-Z])")
 _ORDERED = re.compile(r"[<>]|\\(?:leq|geq)")
 
 
 @lru_cache(maxsize=8192)
 def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
     """Texts in LaTeX or plain notation. Unsure is False: a wrong answer that is paid is worse than a right one that is not."""
-    mine, other = normalised(gold), normalised(answer)
+    mine, other = in_digits(normalised(gold)), in_digits(normalised(answer))
     if not mine or not other:
         return False
     if compact(mine) == compact(other):
@@ -32,7 +35,9 @@ def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
         return False
     if _same_number(mine, other, tolerance):
         return True
-    return _equal(parse_structure(mine), parse_structure(other), tolerance)
+    if _same_periodic(mine, other):
+        return True
+    return any(_equal(parse_structure(a), parse_structure(b), tolerance) for a, b in {(mine, other), (ungrouped(mine), ungrouped(other))})
 
 
 def same_text(gold: str, answer: str) -> bool:
@@ -45,6 +50,17 @@ def _same_number(mine: str, other: str, tolerance: float) -> bool:
     """`1,234` is a number before it is a list."""
     a, b = quantity(mine), quantity(other)
     return a.number is not None and b.number is not None and _equal_quantities(mine, other, tolerance)
+
+
+def _same_periodic(mine: str, other: str) -> bool:
+    """`\\frac{\\pi}{2} + k\\pi` and `\\frac{\\pi}{2} + n\\pi`: the integer that counts periods may have any of its usual names."""
+    names = [set(_COUNTER.findall(re.sub(r"\\[a-zA-Z]+", "", text))) for text in (mine, other)]
+    if r"\pi" not in mine or not all(len(name) == 1 for name in names) or names[0] == names[1]:
+        return False
+    new, old = names[0].pop(), names[1].pop()
+    renamed = re.sub(rf"(?<![a-zA-Z\\]){old}(?![a-zA-Z])", lambda _: new, other)
+    free = set(re.findall(r"[a-zA-Z]", re.sub(r"\\[a-zA-Z]+", "", mine + renamed)))
+    return free == {new} and _equal(parse_structure(mine), parse_structure(renamed), 0.0)
 
 
 def _equal(gold: Node, answer: Node, tolerance: float) -> bool:
@@ -207,6 +223,8 @@ def _equal_leaves(gold: str, answer: str, tolerance: float) -> bool:
 
 def _equal_quantities(gold: str, answer: str, tolerance: float) -> bool:
     mine, other = quantity(gold), quantity(answer)
+    if (mine.percent and other.unit) or (other.percent and mine.unit):
+        return False
     scale = conversion(other.unit, mine.unit)
     if scale is None:
         return False

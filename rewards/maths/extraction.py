@@ -18,13 +18,19 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _PHRASE = re.compile(
-    r"(?:final\s+answer\s*(?:is|:|：)|answer\s*(?:is|:|：|=)|(?:最终)?答案(?:是|为|：|:)|答[:：])\s*[:：]?\s*", re.IGNORECASE
+    r"(?:final\s+answer\s*(?:is|:|：)|answer\s*(?:is|:|：|=)|(?:最终)?答案(?:是|为|：|:)|答[:：]|####)\s*[:：]?\s*", re.IGNORECASE
 )
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\$(.+?)\$|\\\((.+?)\\\)", re.DOTALL)
-_NUMBER = re.compile(r"(?<![A-Za-z\d.\\^_{])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?\s*(?:\\?%)?(?![A-Za-z\d^_{])")
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
+_NUMBER = re.compile(
+    r"(?<![A-Za-z\d.\\^_{])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?"
+    r"(?:\s*\\?%|\s?(?:[kcm]?m|km/h|m/s|k?g|mg|m?[lL]|min|s|h|°C?|[千厘毫分]?米|公里|千?克|公斤|吨|毫?升|秒|分钟|小时|天)(?:\^\{?[23]\}?|[²³])?(?![A-Za-z\d^_{]))?"
+    r"(?![A-Za-z\d^_{])"
+)
 _OPEN_CHOICE = re.compile(
-    r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$|至少|至多|大约"
+    r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$"
+    r"|(?:至少|至多|大约|不是|不为|不等于|并非)\s*$"
 )
+_SO = re.compile(r"\s*(?:(?:therefore|thus|hence|so)\b|因此|所以|综上|解得|于是)[\s,，:：]*", re.IGNORECASE)
 _CODE_BLOCK = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 
@@ -43,7 +49,7 @@ def final_expressions(text: str) -> list[str]:
         return [closing]
     if boxes or _REFUSAL.search(text):
         return []
-    text = _CODE_BLOCK.sub("", text)
+    text = _SO.sub("", _CODE_BLOCK.sub("", text).lstrip(), count=1) if _SO.match(text) else _CODE_BLOCK.sub("", text)
     if not _is_prose(text):
         return [text.strip()] if text.strip() else []
     found = _stated(text) or _last_value(text)
@@ -57,7 +63,8 @@ def _is_prose(text: str) -> bool:
     words = [word for word in re.findall(r"[^\W\d_]+", plain) if len(word) > 2 or not word.isascii()]
     mixed = _FORMULA.search(text) and re.search(r"[A-Za-z]{3}|[^\W\da-zA-Z_]", re.sub(r"\b(?:and|or)\b", "", outside))
     mixed = mixed or re.match(r"\D*[\u3400-\u9fff]\D*\d|.*[。，]\s*$", text)
-    return len(words) > 2 or "\n" in text.strip() or bool(_PHRASE.search(text)) or bool(mixed)
+    sentence = re.search(r"[A-Za-z]\s+(?:is|are|equals?)\s", text)
+    return len(words) > 2 or bool(sentence) or "\n" in text.strip() or bool(_PHRASE.search(text)) or bool(mixed)
 
 
 def boxed(text: str) -> tuple[list[str], int]:

@@ -58,16 +58,19 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\\begin\{([pb]?matrix|small[pb]?matrix|array)\}(?:\{[clr|\s]*\})?", "⟬"),
         (r"\\end\{([pb]?matrix|small[pb]?matrix|array)\}", "⟭"),
         (r"\\(?:vec|overrightarrow|bm|boldsymbol|mathbf|mathit|mathsf|mathcal|pmb|hat)\s*\{([^{}]*)\}", r"\1"),
-        (r"\\(?:mathrm|operatorname\*?|rm|textrm|textbf|textit|textsf|mbox|hbox)\s*\{", r"\\text{"),
+        (r"\\(?:mathrm|operatorname\*?|rm|textrm|textnormal|textbf|textit|textsf|mbox|hbox)\s*\{", r"\\text{"),
+        (r"\\text\{\s*\}", " "),
         (r"\\text\{\s*(e|i|d|[A-Z])\s*\}", r"{\1}"),
+        (r"\\text\{\s*([-+]?\d[\d.,/]*)\s*\}", r"\1"),
         (r"\\text\{\s*((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min|gcd|lcm|sgn)\s*\}", r"\\\1 "),
         (r"\\(?:varphi)(?![a-zA-Z])", r"\\phi "),
         (r"\\(?:varepsilon)(?![a-zA-Z])", r"\\epsilon "),
         (r"(?<![\\a-zA-Z])a(sin|cos|tan)(?=\s*\()", r"\\arc\1 "),
         (r"\\(?:arctg|tg)(?![a-zA-Z])", lambda m: r"\arctan " if "arc" in m.group() else r"\tan "),
-        (r"\\?(?:per\s?cent(?:age)?|%)(?![a-zA-Z])", "%"),
+        (r"\\?(?:per\s?cent(?:age)?|pct|%)(?![a-zA-Z])", "%"),
         (r"\^\s*\{?\s*\\?(?:circ|degree)\s*\}?|\\degree(?![a-zA-Z])|\\text\{\s*degrees?\s*\}|(?<=\d)\s*degrees?\b", "°"),
         (r"\\prime(?![a-zA-Z])", "'"),
+        (r"(?<![a-zA-Z\\])C_\s*\{?(\d+)\}?\s*\^\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
         (r"(?<=\d)\s*\^?\s*\{?\s*(?:\\text\{\s*)?(?:st|nd|rd|th)(?![a-zA-Z])\s*\}?\s*\}?", ""),
         (r"(?<![\\a-zA-Z])sqrt(?![a-zA-Z])", r"\\sqrt "),
         (r"(?<![\\a-zA-Z])pi(?![a-zA-Z])", r"\\pi "),
@@ -76,6 +79,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\\(?:dots[cbmio]?|ldots|cdots)(?![a-zA-Z])|…|\.\.\.", "…"),
     )
 )
+_DOLLARS = re.compile(r"^\$?\s*\\\$\s*([\d.,{}!\\]*\d)\s*\$?$")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _JOINING_TEXT = re.compile(r"\s*,?\s*(?:and|or|和|或|及|与|以及)\s*", re.IGNORECASE)
 _QUANTIFIER = re.compile(r"[,(]?\s*(?:\\text\{\s*)?(?:for\s+(?:all|some|any|every|each)\b|其中|where\b).*$", re.DOTALL)
@@ -85,7 +89,8 @@ def normalised(text: str) -> str:
     """The single form of an expression in LaTeX, plain or unicode notation; `$` signs are gone, text stays in `\\text{}`."""
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m.group()) + "}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m.group()) + "}", text)
-    text = text.translate(_TRANSLATION).replace(r"\$", "").replace("$", "")
+    text = text.translate(_TRANSLATION)
+    text = _DOLLARS.sub(r"\1\\text{ dollars}", text.strip()).replace(r"\$", "").replace("$", "")
     text = re.sub(r"(?<!\\)\\[\[\]()]", " ", text)
     if "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z]{2,})", r"\\", text)

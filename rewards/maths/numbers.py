@@ -32,8 +32,13 @@ def plain_number(text: str) -> PlainNumber | None:
     if not text or len(text) > 600:
         return None
     text = re.sub(r"^(-?)0,(\d+)$", r"\g<1>0.\2", text)
-    text = _THOUSANDS.sub(lambda m: re.sub("[, ]", "", m.group()), text)
+    text = ungrouped(text)
     return _decimal(text) or _fraction(text) or _scientific(text) or _based(text)
+
+
+def ungrouped(text: str) -> str:
+    """Without separators of thousands, if the text ends in such a number."""
+    return _THOUSANDS.sub(lambda m: re.sub("[, ]", "", m.group()), text)
 
 
 def _decimal(text: str) -> PlainNumber | None:

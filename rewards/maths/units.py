@@ -28,7 +28,7 @@ _SUFFIX = re.compile(
     r"(?:\\text\{[^{}]*\}\s*(?:\^\s*\{?[23]\}?)?\s*/?\s*)+"
     r"|°\s*C?|(?<=[\d}) ])[\u4e00-\u9fff]+"
     r"|\s(?:square |sq\.? |cubic )?[a-zA-Z]{4,}(?:\s[a-zA-Z]+){0,3}\.?(?:\s?\^\s?\{?[23]\}?)?"
-    r"|(?<=\d)\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?)(?:\s?\^\s?\{?[23]\}?)?"
+    r"|(?<=[\d})])\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?)(?:\s?\^\s?\{?[23]\}?)?"
     r"|(?<=\d)\s(?:m|g|s|h|l|L)(?:\s?\^\s?\{?[23]\}?)?"
     r"|(?<=\d)\s?\\(?:cm|mm|km|kg)"
     r")\s*"

@@ -1,6 +1,7 @@
 """Multiple choice, by letter or by the text of the option. Never by a symbolic verifier."""
 
 import re
+import unicodedata
 
 from rewards.answer import final_answer
 from rewards.outcome import Grade
@@ -14,6 +15,8 @@ _LETTER_FIRST = re.compile(
     r"\s*[)\]）】]?[*_`]*(?P<rest>$|[.:：、,，。;\n)].*|\s+(?:because|since|as|with|which|is)\b.*|(?:因为|正确|选项|项).*)",
     re.DOTALL,
 )  # fmt: skip
+_STYLE = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox)\s*\{([^{}]*)\}")
+_NAMED = re.compile(r"^(?:the\s+)?(?:option|choice|选项)\s*(?=[(\[（【*_]*[A-Za-z](?![a-z]))", re.IGNORECASE)
 _WITHDRAWN = re.compile(r"\b(?:do(?:n't| not) know|not sure|cannot (?:answer|tell))\b|不知道|无法", re.IGNORECASE)
 
 
@@ -35,7 +38,7 @@ def chosen_letters(text: str, choices: tuple[str, ...]) -> frozenset[str] | None
     readings = {reading for box in boxes_in(text) if (reading := _reading(box, choices))}
     if boxes_in(text):
         return next(iter(readings)) if len(readings) == 1 else None
-    stated = stated_answer(text) or ""
+    stated = stated_answer(text) or text
     if found := _reading(stated, choices):
         return found
     if has_closing_phrase(text):
@@ -46,6 +49,7 @@ def chosen_letters(text: str, choices: tuple[str, ...]) -> frozenset[str] | None
 
 def _reading(text: str, choices: tuple[str, ...]) -> frozenset[str] | None:
     """Letters that a short text names, by themselves or by their option's text."""
+    text = _NAMED.sub("", _STYLE.sub(r"\1", unicodedata.normalize("NFKC", text)).replace("$", "").strip())
     plain = normal_text(text)
     by_text = {normal_text(choice): chr(ord("A") + place) for place, choice in enumerate(choices)}
     if len(by_text) == len(choices) and plain in by_text and plain:

@@ -7,6 +7,7 @@ from rewards.maths.extraction import final_expressions
 from rewards.maths.notation import normalised
 from rewards.maths.numbers import plain_number
 from rewards.maths.units import split_unit
+from rewards.maths.words import in_digits
 from rewards.outcome import Grade
 from rewards.registry import reward
 from rewards.transcript import Transcript
@@ -22,13 +23,14 @@ def grade_number(target: NumberTarget, transcript: Transcript) -> Grade:
     answer = found[0] if len(found) == 1 else None
     if answer is None or len(answer) > MAX_CHARS:
         return Grade(0.0, False, answer and answer[:MAX_CHARS])
-    slack = max(target.absolute, target.relative * abs(target.value))
-    right = any(abs(float(value) - target.value) <= slack for value in _readings(answer))
+    gold = Fraction(target.value)
+    slack = max(Fraction(target.absolute), Fraction(target.relative) * abs(gold))
+    right = any(abs(value - gold) <= slack for value in _readings(answer))
     return Grade(float(right), right, answer)
 
 
 def _readings(answer: str) -> list[Fraction]:
-    text = normalised(answer).split("=")[-1].split(r"\approx")[-1].strip()
+    text = in_digits(normalised(answer)).split("=")[-1].split(r"\approx")[-1].strip()
     body = text.removesuffix("%").strip()
     number = plain_number(body) or plain_number(split_unit(body)[0])
     if number is None:

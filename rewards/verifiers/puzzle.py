@@ -16,7 +16,7 @@ _NOT_A_NUMBER = re.compile(r"\b(?:nan|inf|infinity)\b", re.IGNORECASE)
 _EITHER = re.compile(r"\bor\b|或", re.IGNORECASE)
 
 
-@reward("puzzle", target=PuzzleTarget)
+@reward("puzzle", target=PuzzleTarget, imports=("reasoning_gym",))
 def grade_puzzle(target: PuzzleTarget, transcript: Transcript, *, partial: bool = False) -> Outcome:
     """1 for a solution, else 0; with `partial`, reasoning-gym's own partial credit, from 0 to 1. Right is full credit alone."""
     if target.family in REFUSED:

@@ -62,3 +62,10 @@ def image_width(target: TextTarget, transcript: Transcript) -> Grade:
 @reward("image_width_blind", target=TextTarget)
 def image_width_blind(target: TextTarget, transcript: Transcript) -> Grade:
     return Grade(float(transcript.prompt[0].images[0].width))
+
+
+@reward("slow_to_import", target=TextTarget, imports=("slow_module",))
+def slow_to_import(target: TextTarget, transcript: Transcript) -> Grade:
+    import slow_module
+
+    return Grade(slow_module.SECONDS)

@@ -72,6 +72,10 @@ def test_a_batch_with_one_hanging_call_pays_all_the_others() -> None:
     assert all(isinstance(outcome, Grade) and outcome.verdict for outcome in outcomes)
 
 
+def test_importing_what_a_reward_needs_is_not_of_the_time_of_its_call(pool: RewardPool) -> None:
+    assert pool.grade_all([("slow_to_import", TARGET, response("ok"))]) == [Grade(1.5, None, None, {"slow_to_import": 1.5})]
+
+
 def test_waiting_in_the_queue_never_becomes_a_verdict(pool: RewardPool) -> None:
     outcomes = misbehave(pool, *["sleep"] * 64, *["ok"] * 16)
     assert [outcome.reason for outcome in outcomes[:64]] == ["timeout"] * 64  # type: ignore[union-attr]

@@ -1,0 +1,77 @@
+"""What failing calls leave behind: `python benchmarks/reward_isolation.py [calls=10000] [workers=2] [markdown=docs/rewards.md]`.
+
+Of the calls, 1 % hang and 1 % end their worker; the others are mathematics with a known verdict. Counts processes, threads, open files and
+memory before and after, wrong grades, and the longest that a hanging call held its worker.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from reward_cases import write_table
+
+from rewards.isolation import Call, RewardPool
+from rewards.outcome import Grade
+from rewards.transcript import Transcript
+from tasks.message import text_message
+from tasks.problem import MathTarget, TextTarget
+
+LIMIT_S = 0.5
+FAILING = str(Path(__file__).parent / "failing_rewards.py")
+
+
+def main() -> None:
+    chosen = dict(option.split("=", 1) for option in sys.argv[1:])
+    num_calls, workers = int(chosen.get("calls", "10000")), int(chosen.get("workers", "2"))
+    pool = RewardPool(workers, LIMIT_S, plugins=(FAILING,))
+    calls = [_call(n) for n in range(num_calls)]
+    pool.grade_all([calls[2]] * 16 * workers)
+    before, start = _state(), time.perf_counter()
+    breakdowns = asyncio.run(pool.break_down(calls))
+    seconds, after = time.perf_counter() - start, _state()
+    wrong = sum(_is_wrong(n, breakdown.outcome) for n, breakdown in enumerate(breakdowns))
+    pool.close()
+    left = len(psutil.Process().children(recursive=True))
+    rows = [(name, str(before[name]), str(after[name])) for name in before]
+    rows += [
+        ("wrong grades", "", str(wrong)),
+        ("seconds", "", f"{seconds:.0f}"),
+        ("processes after close, resource tracker included", "", str(left)),
+    ]
+    for row in rows:
+        print(" | ".join(row))
+    if "markdown" in chosen:
+        write_table(Path(chosen["markdown"]), "isolation", (f"{num_calls} calls, {workers} workers", "before", "after"), rows)
+
+
+def _call(n: int) -> Call:
+    if n % 100 in (0, 50):
+        response = Transcript((), (text_message("assistant", "hang" if n % 100 else "crash"),))
+        return "failing", TextTarget(("",)), response
+    response = Transcript((), (text_message("assistant", rf"\boxed{{\frac{{{n + n % 2}}}{{{n + 1}}}}}"),))
+    return "math", MathTarget(rf"\frac{{{2 * n}}}{{{2 * n + 2}}}"), response
+
+
+def _is_wrong(n: int, outcome: object) -> bool:
+    """A hanging or crashing call has no grade; an even answer is right, an odd one is wrong."""
+    if n % 100 in (0, 50):
+        return isinstance(outcome, Grade)
+    return not (isinstance(outcome, Grade) and outcome.verdict == (n % 2 == 0))
+
+
+def _state() -> dict[str, int]:
+    this = psutil.Process()
+    family = [this, *this.children(recursive=True)]
+    return {
+        "processes": len(family),
+        "threads of the caller": this.num_threads(),
+        "open files of the caller": this.num_fds(),
+        "memory of the caller, MiB": this.memory_info().rss >> 20,
+        "memory of all, each page once, MiB": sum(process.memory_full_info().pss for process in family) >> 20,
+    }
+
+
+if __name__ == "__main__":
+    main()
