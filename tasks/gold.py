@@ -4,6 +4,7 @@ import string
 from collections.abc import Callable, Mapping
 
 from tasks.code_gold import read_code
+from tasks.constraints_gold import read_constraints
 from tasks.errors import RowError, short
 from tasks.gold_scalars import finite, is_empty, text_of
 from tasks.problem import ChoiceTarget, CountTarget, MathTarget, MissingTarget, NumberTarget, Target, TextTarget
@@ -72,6 +73,7 @@ READERS: Mapping[str, Callable[[object, tuple[str, ...]], Target]] = {
     "function_call": read_function_calls,
     "json_schema": read_json_schema,
     "rubric": read_rubric,
+    "instructions": read_constraints,
 }
 # `none` says that there is no gold: the column is not read.
 TARGET_KINDS = (*READERS, "none")

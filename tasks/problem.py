@@ -244,6 +244,22 @@ class RubricTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """A verifiable instruction: its public id, such as `length_constraints:number_words`, and its arguments as a JSON object."""
+
+    id: str
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintsTarget:
+    """Instructions that an answer has to follow, all of them; at least one."""
+
+    kind: ClassVar[str] = "instructions"
+    constraints: tuple[Constraint, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MissingTarget:
     """The data has no gold answer: nothing can be graded, and every reward says so."""
 
@@ -268,6 +284,7 @@ Target: TypeAlias = (
     | FunctionCallTarget
     | JsonSchemaTarget
     | RubricTarget
+    | ConstraintsTarget
     | MissingTarget
 )
 
