@@ -13,12 +13,14 @@ class SandboxUnavailableError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`wall_s` of time and as much on a processor; `memory_mib` of address space; `output_bytes` of standard output and of error together;
+    """What one program may use. It may start threads, but no process.
 
-    `scratch_mib` and `scratch_files` in its folder. It may start threads, but no process.
+    `wall_s` of time, and up to `grace_s` more for what it waited for a processor of a busy machine; `memory_mib` of address space;
+    `output_bytes` of standard output and error together; `scratch_mib` and `scratch_files` in its folder.
     """
 
     wall_s: float = 5.0
+    grace_s: float = 0.0
     memory_mib: int = 512
     output_bytes: int = 1 << 20
     scratch_mib: int = 32

@@ -79,7 +79,7 @@ class Confined:
         limits, direct = self._limits, isolation != "bubblewrap"
         rlimits = {
             "RLIMIT_AS": limits.memory_mib * MIB,
-            "RLIMIT_CPU": int(limits.wall_s) + 2,
+            "RLIMIT_CPU": int(limits.wall_s + limits.grace_s) + 2,
             "RLIMIT_FSIZE": limits.scratch_mib * MIB,
             "RLIMIT_NOFILE": 128,
             "RLIMIT_CORE": 0,
@@ -110,6 +110,18 @@ class Confined:
             if num_files > self._limits.scratch_files or num_bytes > self._limits.scratch_mib * MIB:
                 return True
         return False
+
+    def starved_s(self) -> float:
+        """Seconds that one of its threads was ready to run while others ran; 0 where the kernel does not say."""
+        waited, processes = 0.0, [self.process.pid]
+        while processes:
+            for task in Path(f"/proc/{processes.pop()}/task").glob("*"):
+                try:
+                    waited = max(waited, int((task / "schedstat").read_text().split()[1]) / 1e9)
+                    processes += map(int, (task / "children").read_text().split())
+                except (OSError, IndexError):
+                    continue
+        return waited
 
     def kill(self) -> None:
         """Ends the process and its group at once; returns when it is gone."""

@@ -25,7 +25,8 @@ def run(
 ) -> Finished:
     """Runs Python source confined, and gives how it ended and what it wrote; `files` stand in its working folder.
 
-    Blocks for at most `limits.wall_s` and a moment. Raises `SandboxUnavailableError` when this machine cannot confine it as asked.
+    Blocks for at most `limits.wall_s + limits.grace_s` and a moment. Raises `SandboxUnavailableError` when this machine cannot confine it
+    as asked.
     """
     limits = limits or Limits()
     level = choose(isolation)
@@ -84,21 +85,21 @@ class _Watch:
     def until_end(self) -> End:
         measured = time.monotonic()
         while True:
-            now = time.monotonic()
-            if now >= self.deadline:
-                return "timeout"
-            if now - measured >= LOOK_S:
-                measured = now
-                if self.confined.over_scratch():
-                    return "scratch"
-            events = self._selector.select(min(self.deadline - now, LOOK_S))
-            names = {key.data for key, _ in events}
+            left = self.deadline - time.monotonic()
+            names = {key.data for key, _ in self._selector.select(LOOK_S if left <= 0 else min(left, LOOK_S))}
             for name in sorted(names - {"end"}):
                 self._feed() if name == "stdin" else self._read(name)
             if sum(map(len, self.written.values())) > self.limits.output_bytes:
                 return "output"
-            if names == {"end"} or ("end" in names and names <= {"end", "stdin"}):
+            if "end" in names and names <= {"end", "stdin"}:
                 return "exited"  # nothing is left in its pipes: no process that it left behind is waited for
+            now = time.monotonic()
+            if now - measured >= LOOK_S:
+                measured = now
+                if self.confined.over_scratch():
+                    return "scratch"
+            if now >= self.deadline and now >= self.deadline + min(self.confined.starved_s(), self.limits.grace_s):
+                return "timeout"
 
     def _feed(self) -> None:
         stream = self.confined.process.stdin

@@ -62,23 +62,23 @@ def run_function_tests(program: str, target: CodeTarget, limits: Limits, isolati
             Confined(TESTS_SIDE, level, limits, stdin=to_tests[0], stdout=to_answer[1], stderr=nothing, data=data, pass_fds=(report[1],)),
         ):
             close(*to_answer, *to_tests, report[1])
-            lines, fault = _read_report(report[0], answer, deadline)
+            lines, fault = _read_report(report[0], answer, deadline, limits.grace_s)
     finally:
         close(*tuple(open_fds))
     return _tested(lines, fault, len(target.asserts) + len(target.calls))
 
 
-def _read_report(fd: int, answer: Confined, deadline: float) -> tuple[list[str], str]:
+def _read_report(fd: int, answer: Confined, deadline: float, grace_s: float) -> tuple[list[str], str]:
     """Complete lines of the tests' process until it ends, and what stopped it before."""
     text, fault = b"", ""
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
         while True:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 and left + min(answer.starved_s(), grace_s) <= 0:
                 fault = "timeout"
                 break
-            if selector.select(min(left, LOOK_S)):
+            if selector.select(min(max(left, 0.0) or LOOK_S, LOOK_S)):
                 chunk = os.read(fd, 1 << 16)
                 if not chunk:
                     break

@@ -8,6 +8,7 @@ from reward_calls import response
 
 from rewards.code.extraction import program_in
 from rewards.code.stdin import same_output
+from rewards.errors import RewardError
 from rewards.grading import grade_here
 from rewards.mixture import Component, RewardSpec
 from rewards.outcome import Grade, Outcome, Ungraded
@@ -74,7 +75,8 @@ def test_a_machine_that_cannot_confine_code_gives_no_grade() -> None:
 
     if failure("bubblewrap"):
         assert getattr(outcome_of(SUM, "```python\nprint(6)\n```", isolation="bubblewrap"), "reason", None) == "sandbox"
-    assert getattr(outcome_of(SUM, "```python\nprint(6)\n```", isolation="none"), "reason", None) == "sandbox"
+    with pytest.raises(RewardError, match="isolation"):
+        outcome_of(SUM, "```python\nprint(6)\n```", isolation="none")
 
 
 def test_tests_that_cannot_run_give_no_grade() -> None:

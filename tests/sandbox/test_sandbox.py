@@ -18,7 +18,7 @@ LEVELS = [
     pytest.param(level, marks=pytest.mark.skipif(bool(failure(level)), reason=f"{level}: {failure(level)}"), id=level) for level in STRICT
 ]
 each_level = pytest.mark.parametrize("level", LEVELS)
-SHORT = Limits(wall_s=2.0, memory_mib=256)
+SHORT = Limits(wall_s=2.0, grace_s=10.0, memory_mib=256)
 
 
 def last_line(finished: Finished) -> str:
@@ -108,7 +108,7 @@ def test_a_limit_ends_a_program_and_says_which(level: Isolation, program: str, e
     finished = run(program, "line\n", isolation=level, limits=SHORT)
     killed_inside = level == "bubblewrap" and end == "killed"  # bwrap gives the signal as 128 + its number
     assert finished.end == ("exited" if killed_inside else end)
-    assert finished.seconds < SHORT.wall_s + 5
+    assert finished.seconds < SHORT.wall_s + SHORT.grace_s + 5
     assert len(finished.stdout) + len(finished.stderr) < 2 * SHORT.output_bytes
 
 
