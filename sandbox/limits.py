@@ -15,7 +15,7 @@ class SandboxUnavailableError(RuntimeError):
 class Limits:
     """What one program may use. It may start threads, but no process.
 
-    `wall_s` of time, and up to `grace_s` more for what it waited for a processor of a busy machine; `memory_mib` of address space;
+    `wall_s` of time, and up to `grace_s` more while it has not had that much of a processor; `memory_mib` of address space;
     `output_bytes` of standard output and error together; `scratch_mib` and `scratch_files` in its folder.
     """
 

@@ -111,17 +111,17 @@ class Confined:
                 return True
         return False
 
-    def starved_s(self) -> float:
-        """Seconds that one of its threads was ready to run while others ran; 0 where the kernel does not say."""
-        waited, processes = 0.0, [self.process.pid]
+    def had_its_time(self) -> bool:
+        """Whether it has been on a processor for nearly `wall_s`: if not, it slept, or a busy machine kept it waiting."""
+        ticks, processes = 0, [self.process.pid]
         while processes:
-            for task in Path(f"/proc/{processes.pop()}/task").glob("*"):
-                try:
-                    waited = max(waited, int((task / "schedstat").read_text().split()[1]) / 1e9)
-                    processes += map(int, (task / "children").read_text().split())
-                except (OSError, IndexError):
-                    continue
-        return waited
+            folder = Path(f"/proc/{processes.pop()}")
+            try:
+                ticks += sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:13]))
+                processes += [int(child) for task in folder.glob("task/*/children") for child in task.read_text().split()]
+            except OSError:
+                continue
+        return ticks / os.sysconf("SC_CLK_TCK") >= 0.9 * self._limits.wall_s
 
     def kill(self) -> None:
         """Ends the process and its group at once; returns when it is gone."""

@@ -98,7 +98,7 @@ class _Watch:
                 measured = now
                 if self.confined.over_scratch():
                     return "scratch"
-            if now >= self.deadline and now >= self.deadline + min(self.confined.starved_s(), self.limits.grace_s):
+            if now >= self.deadline and (now >= self.deadline + self.limits.grace_s or self.confined.had_its_time()):
                 return "timeout"
 
     def _feed(self) -> None:

@@ -75,7 +75,7 @@ def _read_report(fd: int, answer: Confined, deadline: float, grace_s: float) -> 
         selector.register(fd, selectors.EVENT_READ)
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 and left + min(answer.starved_s(), grace_s) <= 0:
+            if left <= 0 and (left + grace_s <= 0 or answer.had_its_time()):
                 fault = "timeout"
                 break
             if selector.select(min(max(left, 0.0) or LOOK_S, LOOK_S)):

@@ -92,7 +92,7 @@ class _Budget:
         return cls(time.monotonic() + (min(total_s, max(left - RESERVE_S, left / 2)) if left else total_s))
 
     def bounded(self, limits: Limits) -> Limits:
-        """The limits within the time left; what is left beyond them is grace for a busy machine."""
+        """The limits within the time left; what is left beyond them is grace for a program that had no processor."""
         left = max(0.1, self.deadline - time.monotonic())
         wall_s = min(limits.wall_s, left)
         return replace(limits, wall_s=wall_s, grace_s=min(wall_s, left - wall_s))
