@@ -35,7 +35,7 @@ class Answers:
             return Ungraded("judge-miss", f"a strict replay ended with its first miss, request {self._first_miss}")
         known = self._record.find(key) if self._record is not None else None
         if known is not None:
-            self._budget.add_recorded(request.model)
+            self._budget.add_recorded(request.model, known)
             return known
         if self._ask is None:
             if self._settings.mode == "replay_strict":

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from rewards.judge.reply import Reply
 
@@ -11,24 +11,21 @@ BYTES_A_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """`recorded` counts the questions that the record answered: they cost nothing."""
+    """What was asked, and what the record answered instead: that costs nothing, but did when it was asked."""
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     recorded: int = 0
+    recorded_prompt_tokens: int = 0
+    recorded_completion_tokens: int = 0
 
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: "Spent") -> "Spent":
-        return Spent(
-            self.calls + other.calls,
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.recorded + other.recorded,
-        )
+        return Spent(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Budget:
@@ -68,9 +65,9 @@ class Budget:
         with self._lock:
             self._add(model, Spent(prompt_tokens=prompt, completion_tokens=completion))
 
-    def add_recorded(self, model: str) -> None:
+    def add_recorded(self, model: str, reply: Reply) -> None:
         with self._lock:
-            self._add(model, Spent(recorded=1))
+            self._add(model, Spent(0, 0, 0, 1, reply.prompt_tokens, reply.completion_tokens))
 
     def __str__(self) -> str:
         spent = self.total

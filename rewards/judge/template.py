@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+import jinja2
 import yaml
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.meta import find_undeclared_variables
@@ -57,7 +58,7 @@ class Template:
         return self.scale == "winner"
 
     def reads(self, name: str) -> bool:
-        return name in find_undeclared_variables(_environment().parse(self.system + self.user))
+        return name in _variables(self.system + self.user)
 
     def asked_about(self, exhibit: Exhibit) -> tuple[Criterion, ...]:
         """The criteria, each with a name, in the order of the form's fields; empty for a template without."""
@@ -158,5 +159,15 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
 
 
+@cache
+def _variables(source: str) -> frozenset[str]:
+    return frozenset(find_undeclared_variables(_environment().parse(source)))
+
+
+@cache
+def _compiled(source: str) -> jinja2.Template:
+    return _environment().from_string(source)
+
+
 def _rendered(source: str, values: Mapping[str, object]) -> str:
-    return _environment().from_string(source).render(values).strip()
+    return _compiled(source).render(values).strip()
