@@ -141,6 +141,23 @@ def describe(spec: RewardSpec) -> dict[str, Json]:
     }
 
 
+def graded_by(spec: RewardSpec) -> dict[str, Json]:
+    """Reward, version and whatever is not the default, by component: with the version, all that a grade depends on."""
+    made: dict[str, Json] = {}
+    for component, entry in zip(spec.components, check_spec(spec), strict=True):
+        said: dict[str, Json] = {"reward": entry.name, "version": entry.version}
+        if component.weight != 1.0:
+            said["weight"] = component.weight
+        if component.settings:
+            said["settings"] = dict(component.settings)
+        if component.gate is not None:
+            said["gate"] = component.gate
+        if component.clip is not None:
+            said |= {"clip": list(component.clip), "normalise": component.normalise}
+        made[component.key] = said
+    return made
+
+
 def combine(spec: RewardSpec, outcomes: tuple[Outcome, ...]) -> Outcome:
     """One outcome from those of the components, in their order.
 

@@ -1,7 +1,7 @@
 """A task of a run from its settings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -11,8 +11,9 @@ from tasks.errors import TaskError
 from tasks.families import Option, make_family
 from tasks.family import Example
 from tasks.gym import PREFIX
-from tasks.problem import Problem
+from tasks.problem import Problem, RewardNotation
 from tasks.source import PoolSource, ProceduralSource, Source, distinct
+from tasks.stored_problem import StoredProblems
 from tasks.table import BadRow
 
 
@@ -21,6 +22,8 @@ class TaskSettings(DataSettings, Protocol):
 
     @property
     def family(self) -> str | None: ...
+    @property
+    def heldout_reward(self) -> RewardNotation | None: ...
     @property
     def options(self) -> Mapping[str, Option]: ...
 
@@ -52,7 +55,7 @@ def build_task(name: str, settings: TaskSettings, seed: int) -> Task:
     return Task(
         name=name,
         train=ProceduralSource(name, family, seed, "train", reward),
-        heldout=distinct(ProceduralSource(name, family, seed, "heldout", reward), settings.heldout),
+        heldout=distinct(ProceduralSource(name, family, seed, "heldout", settings.heldout_reward or reward), settings.heldout),
         demonstrations=None if settings.family.startswith(PREFIX) else partial(demonstrations, family, seed=seed),
         bad_rows=(),
     )
@@ -62,4 +65,7 @@ def _from_data(name: str, settings: TaskSettings, seed: int) -> Task:
     if settings.options:
         raise TaskError(f"tasks.{name}.options: data has no options, only a family has")
     problems = load_problems(settings, name)
-    return Task(name, PoolSource(name, problems.train, seed), problems.heldout, None, problems.bad_rows)
+    heldout = problems.heldout
+    if settings.heldout_reward is not None:
+        heldout = StoredProblems(tuple(replace(problem, reward=settings.heldout_reward) for problem in heldout.stored))
+    return Task(name, PoolSource(name, problems.train, seed), heldout, None, problems.bad_rows)

@@ -45,7 +45,16 @@ def test_only_one_module_knows_ray() -> None:
     assert {name for name in knowing if not name.startswith("rl/integrations/")} == {"rl/cluster.py"}
 
 
-LIGHT = ("tasks.build", "rewards.isolation", "rewards.registry", "rl.config.configure", "rl.config.plan", "rl.run", "rl.report.__main__")
+LIGHT = (
+    "tasks.build",
+    "rewards.isolation",
+    "rewards.registry",
+    "rewards.score",
+    "rl.config.configure",
+    "rl.config.plan",
+    "rl.run",
+    "rl.report.__main__",
+)
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rewards.errors import RewardError
-from rewards.mixture import check_target, spec_of
+from rewards.mixture import check_spec, check_target, spec_of
 from rewards.plugins import load_plugin
-from rewards.registry import find
 from rl.config.keys import KeyPath
 from rl.config.settings import RunSettings, TaskSettings
 from tasks.errors import TaskError
@@ -38,16 +37,20 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
 def _missing_in_task(task: TaskSettings) -> Iterator[tuple[KeyPath, str]]:
     try:
         family = make_family(task.family, task.options) if task.family is not None else None
-        # A family's own reward grades what it makes; asking would import sympy.
-        if task.reward is not None and family is not None:
-            check_target(task.reward, family.make(random.Random(0)).target)
-        elif task.reward is not None:
-            for component in spec_of(task.reward).components:
-                find(component.reward)
     except TaskError as error:
         yield ("options" if task.options and _is_family(task.family) else "family",), str(error)
-    except RewardError as error:
-        yield ("reward",), str(error)
+        return
+    for key, reward in (("reward", task.reward), ("heldout_reward", task.heldout_reward)):
+        try:
+            # A family's own reward grades what it makes; asking would import sympy.
+            if reward is not None and family is not None:
+                check_target(reward, family.make(random.Random(0)).target)
+            elif reward is not None:
+                check_spec(spec_of(reward))
+        except TaskError as error:
+            yield ("family",), str(error)
+        except RewardError as error:
+            yield (key,), str(error)
     if task.data is not None and not task.data.startswith(HUB) and not Path(task.data).expanduser().exists():
         yield ("data",), _no_file(Path(task.data))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from rl.config.settings import RunSettings
@@ -156,6 +156,8 @@ def _allowed(slot: Slot) -> str:
         if args[-1] is Ellipsis:
             return f"a list [{Slot(args[0]).allowed()}, ...]"
         return f"a list [{', '.join(Slot(arg).allowed() for arg in args)}]"
+    if slot.annotation is JsonValue:
+        return "any value"
     assert isinstance(slot.annotation, type), slot.annotation
     return _PLAIN[slot.annotation] + _range(slot.constraints)
 

@@ -6,7 +6,7 @@ Unknown keys and impossible values are refused; see `rl/config/configure.py` for
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -39,6 +39,9 @@ class PolicySettings(Settings):
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: float32 on the CPU, bfloat16 on a GPU")
 
 
+RewardSetting = str | dict[str, float | dict[str, JsonValue]] | None
+
+
 class TaskSettings(Settings):
     """One task: a procedural family, a reasoning-gym family, or a user's data."""
 
@@ -48,9 +51,11 @@ class TaskSettings(Settings):
         {}, description="our field -> column of the data: id, prompt, messages, images, target, choices, reward"
     )
     target: str = Field("math", description="what the data's target column holds: math, number, text, choice, boxes, count; none: nothing")
-    reward: str | dict[str, float] | None = Field(
-        None, description="a reward, or weights by reward name; null takes the family's own, or the one called like `target`"
+    reward: RewardSetting = Field(
+        None,
+        description="a reward, or a mixture by component (weight, or keys); null takes the family's, or the one called like `target`",
     )
+    heldout_reward: RewardSetting = Field(None, description="the reward of the held-out problems; null takes that of training")
     weight: Positive = Field(1.0, description="share of every batch, relative to the other tasks'")
     pool: Count = Field(256, description="number of training problems (before the query filter)")
     heldout: Count = Field(64, description="number of held-out problems")

@@ -4,7 +4,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import PIL.Image
 from pydantic import JsonValue, TypeAdapter
 
+from rewards.mixture import graded_by, spec_of
 from rewards.outcome import Grade, Outcome, Ungraded
 from rl.records.json_lines import read_lines, replace_bytes, replace_lines
 from rollouts.rollout import Given, Rollout, Sampled, Segment
@@ -53,7 +54,7 @@ class RolloutRecord:
     """One graded rollout of a batch.
 
     `mask` is the mask of the loss, run by run: `[["given", 31], ["sampled", 54]]`. Exactly one of `reward` and `ungraded` is None.
-    `advantage` is None when the rollout was no part of the update.
+    `advantage` is None when the rollout was no part of the update. `graded_by` says which reward, version and settings made the grade.
     """
 
     step: int
@@ -74,6 +75,8 @@ class RolloutRecord:
     ungraded: str | None
     ungraded_detail: str
     advantage: float | None
+    graded_by: dict[str, JsonValue] = field(default_factory=dict)
+    executed_calls: tuple[JsonValue, ...] = ()
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -140,6 +143,11 @@ def _record(step: int, recorded: RecordedRollout, decode: Decode, images: Path) 
         ungraded=ungraded.reason if ungraded else None,
         ungraded_detail=ungraded.detail if ungraded else "",
         advantage=recorded.advantage,
+        graded_by=graded_by(spec_of(rollout.problem.reward)),
+        executed_calls=tuple(
+            {"name": ran.call.name, "arguments": _jsonable(ran.call.arguments), "ok": ran.ok, "seconds": ran.seconds}
+            for ran in rollout.executed_calls
+        ),
     )
 
 

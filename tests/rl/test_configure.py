@@ -139,7 +139,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_file_and_line(tmp_path: Pat
             "learner.optimizer.betas=[0.9]",
             "learner.optimizer.betas is [0.9], but takes a list [a number from 0 to 1, a number from 0 to 1]",
         ),
-        ("tasks.sums.reward={math: much}", "tasks.sums.reward.math is 'much', but takes a number"),
+        ("tasks.sums.reward={math: much}", "tasks.sums.reward.math is 'much', but takes a number or a mapping {name: any value}"),
         ("checkpoint=null", "checkpoint is null, but takes a group of keys (every, keep)"),
         ("tasks.sums.data=x.jsonl", "tasks.sums: a task takes exactly one of `family` and `data`"),
     ],

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from rl.config.settings import TaskSettings
 from tasks.build import build_task
@@ -98,3 +99,13 @@ def test_building_a_task_imports_none_of_the_heavy_libraries() -> None:
         "import sys, tasks.build; print([m for m in ('torch', 'datasets', 'pyarrow', 'reasoning_gym', 'transformers') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_held_out_problems_may_have_a_reward_of_their_own(tmp_path: Path) -> None:
+    mixture: dict[str, float | dict[str, JsonValue]] = {"math": 1.0, "format": {"weight": 0.1, "gate": "math"}}
+    mixed = TaskSettings(family="algebra", heldout=1, reward=mixture, heldout_reward="math")
+    task = build_task("a", mixed, 0)
+    assert (task.train.problem(0).reward, task.heldout[0].reward) == (mixture, "math")
+    settings = TaskSettings(data=write_sums(tmp_path / "a.jsonl", 40), reward="math", heldout=10, pool=20, heldout_reward="exact")
+    task = build_task("sums", settings, 0)
+    assert (task.train.problem(0).reward, task.heldout[0].reward) == ("math", "exact")

@@ -1,0 +1,100 @@
+"""The preflight of rewards: `python -m rewards.check my_rewards.py:my_reward`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from rich.console import Console
+from rich.table import Table
+
+from rewards.command_line import ASKS, Arguments, read_arguments, usage
+from rewards.errors import RewardError
+from rewards.isolation import RewardPool
+from rewards.offline.output import replace_text
+from rewards.offline.preflight import Preflight, preflight
+from rewards.plugins import load_plugin
+from rewards.registry import Reward, all_rewards, find, registered_from
+
+GRAMMAR = """\
+  python -m rewards.check                       every reward there is
+  python -m rewards.check my.py                 the rewards of a file
+  python -m rewards.check my.py:my_reward       one of them
+  python -m rewards.check math timeout_s=2      a reward by name
+
+Exit code: 0 passed, 1 a check failed, 2 the reward cannot be loaded.
+"""
+
+
+class CheckArguments(Arguments):
+    what: str | None = Field(None, description="a plug-in (path/to/file.py[:name], package.module) or a reward's name")
+    rewards: tuple[str, ...] = Field((), description="further plug-ins")
+    timeout_s: Annotated[float, Field(gt=0)] = Field(10.0, description="seconds a call may take")
+    memory_mib: Annotated[int, Field(ge=1)] = Field(1024, description="MiB that a call may allocate")
+    out: Path | None = Field(None, description="where the findings go as JSON")
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0 passed, 1 a check failed, 2 the request was wrong or a plug-in does not load."""
+    if any(argument in ASKS for argument in arguments):
+        print(usage(CheckArguments, GRAMMAR))
+        return 0
+    try:
+        settings = read_arguments(CheckArguments, arguments, ("what",))
+        for plugin in settings.rewards:
+            load_plugin(plugin)
+        entries = _chosen(settings.what)
+        found = asyncio.run(_checked(entries, settings))
+    except RewardError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if settings.out is not None:
+        replace_text(settings.out, json.dumps([asdict(result) for result in found], ensure_ascii=False, indent=2) + "\n")
+    _print(found)
+    return int(any(result.failed for result in found))
+
+
+def _chosen(what: str | None) -> Sequence[Reward]:
+    if what is None:
+        return all_rewards()
+    place, _, name = what.rpartition(":") if ":" in what else (what, "", "")
+    if not place.endswith(".py") and "." not in place:
+        return (find(what),)
+    names = registered_from(load_plugin(what))
+    entries = [find(known) for known in names]
+    return [entry for entry in entries if not name or name in (entry.name, entry.function.__name__)]
+
+
+async def _checked(entries: Sequence[Reward], settings: CheckArguments) -> list[Preflight]:
+    async with RewardPool(1, settings.timeout_s, settings.memory_mib) as pool:
+        return [await preflight(entry, pool) for entry in entries]
+
+
+def _print(found: Sequence[Preflight]) -> None:
+    console = Console()
+    table = Table("reward", "", "check", "detail", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for result in found:
+        level = "[red]FAIL[/]" if result.failed else "[green]ok[/]"
+        speed = (
+            ""
+            if result.median_s is None or result.worst_s is None
+            else f"{1e3 * result.median_s:.2f} ms, worst {1e3 * result.worst_s:.0f} ms"
+        )
+        table.add_row(result.reward, level, "time per call", speed)
+        for finding in result.findings:
+            mark = {"ok": "ok", "note": "[yellow]note[/]", "fail": "[red]FAIL[/]"}[finding.level]
+            table.add_row("", mark, finding.check, finding.detail)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

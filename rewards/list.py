@@ -1,0 +1,77 @@
+"""Every reward that there is: `python -m rewards.list`."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field, field_validator
+from rich.console import Console
+from rich.table import Table
+
+from rewards.command_line import ASKS, Arguments, read_arguments, usage
+from rewards.errors import RewardError
+from rewards.plugins import load_plugin
+from rewards.registry import BUILT_IN, Reward, all_rewards
+from tasks.message import Json
+
+GRAMMAR = """\
+  python -m rewards.list                                built-in rewards and those of installed packages
+  python -m rewards.list 'rewards=[my.py, my_package]'  with plug-ins
+  python -m rewards.list format=json
+"""
+
+
+class ListArguments(Arguments):
+    rewards: tuple[str, ...] = Field((), description="plug-ins: path/to/file.py[:name] or package.module")
+    format: Literal["table", "json"] = Field("table", description="table or json")
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0 done, 2 a plug-in does not load or the request was wrong."""
+    if any(argument in ASKS for argument in arguments):
+        print(usage(ListArguments, GRAMMAR))
+        return 0
+    try:
+        settings = read_arguments(ListArguments, arguments)
+        for plugin in settings.rewards:
+            load_plugin(plugin)
+        rewards = all_rewards()
+    except RewardError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if settings.format == "json":
+        print(json.dumps([_described(entry) for entry in rewards], indent=2))
+    else:
+        Console().print(_table(rewards))
+    return 0
+
+
+def _described(entry: Reward) -> Mapping[str, Json]:
+    return {
+        "name": entry.name,
+        "targets": [target.__name__ for target in entry.targets],
+        "settings": dict(entry.defaults),
+        "version": entry.version,
+        "images": entry.images,
+        "origin": str(entry.origin),
+    }
+
+
+def _table(rewards: Sequence[Reward]) -> Table:
+    table = Table("reward", "grades", "settings", "version", "origin", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for entry in rewards:
+        grades = ", ".join(target.__name__.removesuffix("Target") for target in entry.targets) or "any"
+        settings = ", ".join(f"{name}={json.dumps(value)}" for name, value in entry.defaults.items())
+        origin = "built in" if entry.name in BUILT_IN else str(entry.origin)
+        table.add_row(entry.name, grades + (", with images" if entry.images else ""), settings, entry.version, origin)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

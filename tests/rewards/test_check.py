@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from rewards import check
+from rewards import list as listing
+
+PLUGIN = """
+from rewards import Grade, reward
+from tasks.problem import MathTarget
+
+@reward("{name}", target=MathTarget)
+def {name}(target, transcript):
+    text = transcript.final_text
+    right = target.answer in text.rpartition("</think>")[2] and "41" not in text and "<think>" not in text.rpartition("</think>")[2]
+{body}
+"""
+GOOD = "    return Grade(float(right), verdict=right)"
+
+
+def plugin(folder: Path, name: str, body: str) -> str:
+    path = folder / f"{name}_file.py"
+    path.write_text(PLUGIN.format(name=name, body=body))
+    return str(path)
+
+
+def findings(folder: Path, place: str) -> tuple[int, list[dict]]:
+    code = check.main([place, f"out={folder}/found.json", "timeout_s=2"])
+    return code, json.loads((folder / "found.json").read_text())[0]["findings"]
+
+
+def test_a_sound_reward_passes(tmp_path: Path) -> None:
+    code, found = findings(tmp_path, plugin(tmp_path, "sound", GOOD) + ":sound")
+    assert code == 0, found
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "failed"),
+    [
+        ("raises", "    if not text: raise ValueError('empty')\n" + GOOD, "input: empty"),
+        ("not_finite", "    return Grade(float('nan') if 'nan' in text else float(right))", "input: NaN"),
+        ("hangs", "    while len(text) > 900_000: pass\n" + GOOD, "input: 1 MB of text"),
+        ("rolls_dice", "    import random\n    return Grade(right * random.random() * 0.5 + 0.5 * right)", "purity"),
+        ("pays_thinking", "    return Grade(float('42' in text))", "pays for: answer only inside the thinking"),
+        ("pays_nobody", "    return Grade(0.0)", "gold answer"),
+        ("returns_a_number", "    return 1.0", "input: empty"),
+    ],
+)
+def test_a_reward_with_a_fault_fails_by_its_name(tmp_path: Path, name: str, body: str, failed: str) -> None:
+    code, found = findings(tmp_path, plugin(tmp_path, name, body))
+    assert code == 1
+    assert failed in [finding["check"] for finding in found if finding["level"] == "fail"]
+
+
+def test_a_plugin_that_does_not_load_is_another_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.py").write_text("import rewards\nimport nothing_like_it\n")
+    assert check.main([f"{tmp_path}/broken.py"]) == 2
+    assert "broken.py, line 2: ModuleNotFoundError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["math", "exact", "choice", "count", "number"])
+def test_built_in_rewards_pass(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main([name]) == 0, capsys.readouterr().out
+
+
+def test_the_list_shows_built_in_rewards_and_plugins_with_target_settings_version_and_origin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = plugin(tmp_path, "listed", GOOD)
+    assert listing.main([f"rewards={path}", "format=json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["listed"] == {
+        "name": "listed", "targets": ["MathTarget"], "settings": {}, "version": "1", "images": False, "origin": path,
+    }  # fmt: skip
+    assert entries["math"]["settings"] == {"tolerance": 0.0}
