@@ -2,19 +2,32 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeAlias
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from rewards.outcome import Ungraded
 from rl.graded import GradedGroup
 from tasks.problem import Problem
 
+ResultT = TypeVar("ResultT")
 Attempt: TypeAlias = Callable[[Problem, int], Awaitable[GradedGroup]]
 """Makes that many rollouts of a problem and grades them; the same seed every time, so that two policies meet the same chances."""
 
 
-async def attempt_all(problems: Iterable[Problem], samples: int, attempt: Attempt) -> tuple[GradedGroup, ...]:
-    """`samples` rollouts of every problem, all in flight at once; in the order of the problems."""
-    return tuple(await asyncio.gather(*(attempt(problem, samples) for problem in problems)))
+async def attempt_all(problems: Iterable[Problem], samples: int, attempt: Attempt, in_flight: int) -> tuple[GradedGroup, ...]:
+    """`samples` rollouts of every problem, in the order of the problems; `in_flight` at one time: each holds its images."""
+    return tuple(await some_at_a_time([partial(attempt, problem, samples) for problem in problems], in_flight))
+
+
+async def some_at_a_time(starts: Sequence[Callable[[], Awaitable[ResultT]]], in_flight: int) -> list[ResultT]:
+    """The results, in order, of which at most `in_flight` are being waited for at one time."""
+    gate = asyncio.Semaphore(in_flight)
+
+    async def one(start: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        async with gate:
+            return await start()
+
+    return await asyncio.gather(*map(one, starts))
 
 
 class TooManyUngraded(RuntimeError):

@@ -3,16 +3,16 @@
 Qwen3-VL's report (section 4.4.1) samples every query 16 times with each model to be trained and drops those with a pass rate above 90 %.
 """
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from rl.config.settings import QueryFilterSettings
-from rl.evaluate import check_ungraded
+from rl.evaluate import check_ungraded, some_at_a_time
 from rl.graded import GradedGroup
 from tasks.problem import Problem
 
@@ -49,6 +49,7 @@ async def pass_rates(
     attempt: FilterAttempt,
     table: Path,
     max_ungraded_share: float,
+    in_flight: int,
     done: Callable[[], None] = lambda: None,
 ) -> list[PassRate]:
     """One row for each problem, in order; read from `table` when it is there, else sampled and written to it. `done` is called for each."""
@@ -64,7 +65,7 @@ async def pass_rates(
         done()
         return groups
 
-    by_problem = await asyncio.gather(*map(sampled, problems))
+    by_problem = await some_at_a_time([partial(sampled, problem) for problem in problems], in_flight)
     check_ungraded([group for groups in by_problem for group in groups], max_ungraded_share, "the query filter")
     rates = [_rate(groups) for groups in by_problem]
     table.parent.mkdir(parents=True, exist_ok=True)

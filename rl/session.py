@@ -104,7 +104,8 @@ class Session:
         key = table_key(policy_key, problems, waves(settings), repr(self._sampling))
         table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
         limit = self._settings.rewards.max_ungraded_share
-        rates = await pass_rates(problems, settings, self._filter_attempt, table, limit, self._display.advance)
+        in_flight = self._in_flight(waves(settings)[0])
+        rates = await pass_rates(problems, settings, self._filter_attempt, table, limit, in_flight, self._display.advance)
         (self._records.folder.path / "pass_rates.jsonl").write_text(table.read_text())
         kept = kept_problems(pools, rates, settings)
         counts = ", ".join(f"{name} {len(left)} of {len(pools[name])}" for name, left in kept.items())
@@ -166,11 +167,16 @@ class Session:
                 self._display.advance()
             return group
 
-        groups = await attempt_all(problems, samples, attempt)
+        groups = await attempt_all(problems, samples, attempt, self._in_flight(samples))
         check_ungraded(groups, self._settings.rewards.max_ungraded_share, f"the evaluation after step {step}")
         evaluation = Evaluation(step, stage, self._train_s if train_s is None else train_s, score_groups(groups))
         self._records.log_evaluation(evaluation, ks=(samples,))
         self._display.evaluation(_accuracies(evaluation))
+
+    def _in_flight(self, samples: int) -> int:
+        """As many problems as the engines can hold, and as many again waiting."""
+        rollout = self._settings.rollout
+        return max(1, 2 * rollout.replicas * rollout.max_num_seqs // samples)
 
     async def _train_attempt(self, problem: Problem, position: int) -> GradedGroup:
         return await self._attempt(problem, self._settings.rollout.group_size, f"train/{position}", training=True)

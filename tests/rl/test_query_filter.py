@@ -73,22 +73,22 @@ def test_rates_are_counted_written_and_reused(tmp_path: Path) -> None:
     table = tmp_path / "below" / "rates.jsonl"
     problems = [problem("a"), problem("b", "boxes")]
     policy = Answers({"a": 15, "b": 3})
-    first = asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2))
+    first = asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2, 8))
     assert first == [PassRate("algebra", "a", 15, 16), PassRate("boxes", "b", 3, 16)]
-    assert asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2)) == first
+    assert asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2, 8)) == first
     assert policy.asked == 2
     assert [file.name for file in table.parent.iterdir()] == ["rates.jsonl"]
 
 
 def test_samples_that_could_not_be_judged_are_not_wrong(tmp_path: Path) -> None:
-    rates = asyncio.run(pass_rates([problem("a")], QueryFilterSettings(), Answers({"a": 13}, ungraded=2), tmp_path / "t.jsonl", 0.2))
+    rates = asyncio.run(pass_rates([problem("a")], QueryFilterSettings(), Answers({"a": 13}, ungraded=2), tmp_path / "t.jsonl", 0.2, 8))
     assert rates == [PassRate("algebra", "a", 13, 14)]
     assert not is_kept(rates[0], QueryFilterSettings())
 
 
 def test_a_filter_that_can_hardly_judge_stops_and_leaves_no_table(tmp_path: Path) -> None:
     with pytest.raises(TooManyUngraded, match="timeout"):
-        asyncio.run(pass_rates([problem("a")], QueryFilterSettings(), Answers({"a": 3}, ungraded=8), tmp_path / "t.jsonl", 0.2))
+        asyncio.run(pass_rates([problem("a")], QueryFilterSettings(), Answers({"a": 3}, ungraded=8), tmp_path / "t.jsonl", 0.2, 8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -147,7 +147,7 @@ def test_stopping_when_certain_keeps_exactly_what_all_samples_keep(verdicts: lis
         for early in (False, True):
             settings = QueryFilterSettings(drop_unsolved=drop_unsolved, stop_when_certain=early)
             policy = FixedAnswers({"a": verdicts})
-            (found,) = asyncio.run(pass_rates([problem("a")], settings, policy, Path(folder) / f"{early}.jsonl", 0.2))
+            (found,) = asyncio.run(pass_rates([problem("a")], settings, policy, Path(folder) / f"{early}.jsonl", 0.2, 8))
             kept.append(is_kept(found, settings))
             assert found.judged == policy.taken["a"]
     assert kept[0] == kept[1]
@@ -156,5 +156,22 @@ def test_stopping_when_certain_keeps_exactly_what_all_samples_keep(verdicts: lis
 def test_a_query_with_two_wrong_of_the_first_four_is_sampled_no_further(tmp_path: Path) -> None:
     policy = FixedAnswers({"often": [False, True, False, True] + [True] * 12, "always": [True] * 16})
     settings = QueryFilterSettings(stop_when_certain=True)
-    asyncio.run(pass_rates([problem("often"), problem("always")], settings, policy, tmp_path / "t.jsonl", 0.2))
+    asyncio.run(pass_rates([problem("often"), problem("always")], settings, policy, tmp_path / "t.jsonl", 0.2, 8))
     assert policy.taken == {"often": 4, "always": 16}
+
+
+def test_no_more_problems_are_in_flight_than_asked_for(tmp_path: Path) -> None:
+    now, most = 0, 0
+
+    async def attempt(asked: Problem, samples: int, wave: int) -> GradedGroup:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return graded(asked, [Grade(1.0, verdict=True)] * samples)
+
+    problems = [problem(str(number)) for number in range(20)]
+    found = asyncio.run(pass_rates(problems, QueryFilterSettings(), attempt, tmp_path / "t.jsonl", 0.2, 3))
+    assert [rate.problem_id for rate in found] == [p.id for p in problems]
+    assert most == 3
