@@ -88,10 +88,10 @@ def test_the_record_says_which_reward_version_and_settings_made_a_grade() -> Non
     record = describe(mixture(Component("boxes", 0.5, {"threshold": 0.7}, name="tight")))
     assert record["tight"] == {
         "reward": "boxes",
-        "version": "1",
+        "version": "2",
         "origin": "rewards.verifiers.boxes",
         "weight": 0.5,
-        "settings": {"threshold": 0.7, "labels": True},
+        "settings": {"threshold": 0.7, "labels": True, "value": "overlap", "overlap": "iou", "coordinates": "relative"},
         "gate": None,
         "clip": None,
         "normalise": False,
