@@ -252,7 +252,7 @@ OVERRIDES = st.fixed_dictionaries(
         "dry_run": st.booleans(),
         "learner.optimizer.lr": st.floats(1e-300, 1e300),
         "learner.optimizer.betas": st.tuples(st.floats(0, 1), st.floats(0, 1)).map(list),
-        "objective.importance_cap": st.none() | st.floats(1e-9, 1e9),
+        "objective.importance_cap": st.none() | st.floats(1, 1e9),
         "records.trackers": st.lists(st.sampled_from(["tensorboard", "wandb", "trackio"])),
         "tasks.sums.options": st.fixed_dictionaries({}, optional={"terms": st.integers(2, 9)}),
         "tasks.sums.columns": st.dictionaries(TEXTS, TEXTS, max_size=2),

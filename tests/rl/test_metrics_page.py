@@ -15,6 +15,8 @@ from rl.records.evaluation_record import evaluation_metrics
 from rl.records.stats import StepGroups, StepTimes, learner_stats, step_stats
 
 LEARNERS_OWN = {"engine_kl": 0.0, "lr": 1e-4, "update_s": 1.0}
+# tests/distill/test_on_policy.py sees the objective give them.
+TEACHERS = dict.fromkeys(("divergence", "teacher_outside_mass", "student_outside_mass"), 0.0)
 SUPERVISED = {f"{kind}/{loss}" for kind in ("cold_start", "further_supervised") for loss in ("train_loss", "validation_loss")}
 
 
@@ -34,7 +36,7 @@ def emitted(tmp_path: Path) -> set[str]:
     judged = made_group(algebra(1), 0.5, random.Random(0), version=0)
     ungraded = GradedGroup(algebra(2), (GradedRollout(rollout_of(algebra(2), 0, "4"), Ungraded("timeout")),), ("engine died",))
     step = step_stats(StepGroups((judged, ungraded)), 0, StepTimes(1.0, 0.5, 0.0, 0.1, 0.3, 0.1))
-    learner = learner_stats(1, 0.5, dict.fromkeys(objective_names(), 0.0) | LEARNERS_OWN)
+    learner = learner_stats(1, 0.5, dict.fromkeys(objective_names(), 0.0) | LEARNERS_OWN | TEACHERS)
     heldout = evaluation_metrics(made_evaluation(0, "before", 0.0, 0), ks=(16,))
     folder = write_made_run(tmp_path / "run", steps=2, hostile=False)
     logged = {name for log in (folder.metrics(), folder.cold_start()) for line in log for name in line.values}
