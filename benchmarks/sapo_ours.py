@@ -69,7 +69,8 @@ def build_generator(workload: Workload) -> "Generator":
 
 
 def build_learner(workload: Workload) -> "Learner":
-    from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings
+    from rl.config.settings import LearnerSettings, ObjectiveSettings
+    from rl.config.supervised_settings import OptimizerSettings
     from rl.objectives.objective import make_objective
     from rl.training.learner import Learner
     from rl.training.model import SoftmaxSettings

@@ -101,7 +101,7 @@ def _median(run: Callable[[], object], values: dict[str, int]) -> float:
 
 
 def _policy(values: dict[str, int]) -> Path:
-    from rl.config.settings import TinyPolicySettings
+    from rl.config.supervised_settings import TinyPolicySettings
     from rl.policy import build_tiny_policy
     from tasks.families.algebra import Algebra
 

@@ -133,7 +133,7 @@ def _built(hidden: int, layers: int, vl: bool) -> Path:
     import torch
     from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
-    from rl.config.settings import TinyPolicySettings
+    from rl.config.supervised_settings import TinyPolicySettings
     from rl.policy import build_tiny_policy
     from tasks.families.algebra import Algebra
 

@@ -14,7 +14,8 @@ from distill.supervised import Demonstration, SupervisedReport, SupervisedTraine
 from distill.worked_turns import WorkedTurns, record
 from rl.assembly import tool_runner, uses_bfloat16
 from rl.cluster import RayObject
-from rl.config.settings import ColdStartSettings, RunSettings
+from rl.config.settings import RunSettings
+from rl.config.supervised_settings import ColdStartSettings
 from rl.training.tree import Tree
 from rollouts.render import Renderer
 from rollouts.tools.runner import ToolRunner

@@ -6,7 +6,7 @@ from distill.conversation import worked_answer
 from distill.conversation_file import read_conversations
 from distill.imitated import Imitated
 from distill.worked_turns import WorkedTurns
-from rl.config.settings import ColdStartSettings
+from rl.config.supervised_settings import ColdStartSettings
 from tasks.build import Task
 from tasks.errors import TaskError
 from tasks.family import Example

@@ -12,7 +12,7 @@ from distill.writers import Writer, Written
 from rewards.isolation import RewardPool
 from rewards.outcome import Grade, Outcome
 from rewards.transcript import Transcript
-from rl.config.settings import OffPolicySettings
+from rl.config.teaching_settings import OffPolicySettings
 from tasks.errors import TaskError
 from tasks.problem import Problem
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.preference_objective import PreferenceObjective
-from rl.config.settings import LearnerSettings, PreferenceSettings
+from rl.config.settings import LearnerSettings
+from rl.config.teaching_settings import PreferenceSettings
 from rl.training.batch import FloatsM, PolicyTree, SapoBatch
 from rl.training.frozen import FrozenPolicy
 from rl.training.learner import Learner

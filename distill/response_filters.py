@@ -9,7 +9,7 @@ from rewards.outcome import Grade, Outcome
 from rewards.transcript import Transcript
 from rewards.verifiers.language_mixing import grade_language_mixing
 from rewards.verifiers.repetition import grade_repetition
-from rl.config.settings import ResponseFilter
+from rl.config.teaching_settings import ResponseFilter
 from tasks.problem import MissingTarget
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from rl.config.settings import ColdStartSettings
+from rl.config.supervised_settings import ColdStartSettings
 from rl.training.batch import packed_passes
 from rl.training.model import SoftmaxSettings
 from rl.training.optimization import Optimization

@@ -5,7 +5,8 @@ from pathlib import Path
 from distill.cold_start import Report, cold_start
 from distill.conversation_sources import imitated_by
 from rl.cluster import RayObject
-from rl.config.settings import RunSettings, TeacherSettings
+from rl.config.settings import RunSettings
+from rl.config.teaching_settings import TeacherSettings
 from rl.policy import build_tiny_policy, policy_key, resolve_policy
 from tasks.build import Task
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rewards.isolation import RewardPool
 from rewards.outcome import Grade, Outcome
 from rewards.transcript import Transcript
-from rl.config.settings import OverLimit
+from rl.config.rollout_settings import OverLimit
 from rl.graded import GradedGroup, GradedRollout
 from rollouts.rollout import Rollout, RolloutGroup
 

@@ -21,7 +21,7 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
-from rl.config.settings import TinyPolicySettings
+from rl.config.supervised_settings import TinyPolicySettings
 
 # The tokens that Qwen3-VL's template uses, in its order.
 SPECIAL_TOKENS = (

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from rl.config.settings import QueryFilterSettings
+from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import check_ungraded, some_at_a_time
 from rl.graded import GradedGroup
 from tasks.problem import Problem

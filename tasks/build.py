@@ -18,7 +18,7 @@ from tasks.table import BadRow
 
 
 class TaskSettings(DataSettings, Protocol):
-    """What a task is made of; `rl.config.settings.TaskSettings` is one. Exactly one of `family` and `data` is given."""
+    """What a task is made of; `rl.config.task_settings.TaskSettings` is one. Exactly one of `family` and `data` is given."""
 
     @property
     def family(self) -> str | None: ...

@@ -29,7 +29,7 @@ ALIASES = {"messages": "prompt"}
 
 
 class DataSettings(Protocol):
-    """What a task's settings say about its data; `rl.config.settings.TaskSettings` is one."""
+    """What a task's settings say about its data; `rl.config.task_settings.TaskSettings` is one."""
 
     @property
     def data(self) -> str | None: ...

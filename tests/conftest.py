@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
-from rl.config.settings import TinyPolicySettings
+from rl.config.supervised_settings import TinyPolicySettings
 from rl.policy import build_tiny_policy
 
 # A busy machine is no failure: no law is timed.

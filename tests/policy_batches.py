@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from tiny_checkpoints import forest
 
-from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings
+from rl.config.settings import LearnerSettings, ObjectiveSettings
+from rl.config.supervised_settings import OptimizerSettings
 from rl.objectives.objective import make_objective
 from rl.training.batch import PolicyBranch, PolicyTree, SapoBatch
 from rl.training.learner import Learner

@@ -9,7 +9,8 @@ from rewards.errors import RewardError
 from rewards.mixture import check_spec, check_target, spec_of
 from rewards.plugins import load_plugin
 from rl.config.keys import KeyPath
-from rl.config.settings import RunSettings, TaskSettings
+from rl.config.settings import RunSettings
+from rl.config.task_settings import TaskSettings
 from tasks.errors import TaskError
 from tasks.families import make_family
 from tasks.mixture import slots

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from rl.config.plan_warnings import warnings
 from rl.config.policy_shape import PolicyShape, policy_shape
 from rl.config.processes import Actor, Machine, processes, this_machine
-from rl.config.settings import ColdStartSettings, RunSettings
+from rl.config.settings import RunSettings
+from rl.config.supervised_settings import ColdStartSettings
 from tasks.mixture import slots
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from rl.config.policy_shape import PolicyShape
 from rl.config.processes import Actor, Machine, bytes_per_value
-from rl.config.settings import STAGE, RunSettings, TaskSettings, TinyPolicySettings
+from rl.config.settings import STAGE, RunSettings
+from rl.config.supervised_settings import TinyPolicySettings
+from rl.config.task_settings import TaskSettings
 from tasks.families import make_family
 from tasks.mixture import slots
 

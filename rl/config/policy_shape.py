@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rl.config.error import ConfigError
-from rl.config.settings import PolicySettings, TinyPolicySettings
+from rl.config.supervised_settings import PolicySettings, TinyPolicySettings
 
 TINY_HEAD_DIM = 32
 TINY_PATCH_VALUES = 3 * 2 * 16 * 16

@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from torch.distributed.tensor import DTensor
 from transformers import AutoProcessor, AutoTokenizer
 
-from rl.config.settings import OptimizerSettings
+from rl.config.supervised_settings import OptimizerSettings
 from rl.training.model import ModelInputs, Policy, Readout, SoftmaxSettings, TreeEncoder
 from rl.training.schedule import learning_rate
 from rl.training.sharding import shard

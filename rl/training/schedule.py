@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from rl.config.settings import OptimizerSettings
+from rl.config.supervised_settings import OptimizerSettings
 
 
 def learning_rate(settings: OptimizerSettings, step: int, total_steps: int) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from distill.conversation import Conversation, encode, worked_answer
 from distill.conversation_file import read_conversations
-from rl.config.settings import TinyPolicySettings
+from rl.config.supervised_settings import TinyPolicySettings
 from rl.policy import build_tiny_policy
 from rl.training.tree import Tree
 from rollouts.render import Renderer

@@ -16,7 +16,7 @@ from distill.worked_turns import WorkedTurns
 from distill.writers import Written
 from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.transcript import Transcript
-from rl.config.settings import OffPolicySettings, ResponseFilter
+from rl.config.teaching_settings import OffPolicySettings, ResponseFilter
 from tasks.errors import TaskError
 from tasks.message import ExecutedCall, Message, TextPart, ToolCall, text_message
 from tasks.problem import NumberTarget, Problem

@@ -16,7 +16,9 @@ from distill.preference_objective import PreferenceObjective
 from distill.preference_pairs import best_against_worst, read_pairs, text_pair
 from distill.preference_training import PreferenceTrainer
 from rewards.outcome import Grade, Outcome, Ungraded
-from rl.config.settings import LearnerSettings, OptimizerSettings, PreferenceSettings, TinyPolicySettings
+from rl.config.settings import LearnerSettings
+from rl.config.supervised_settings import OptimizerSettings, TinyPolicySettings
+from rl.config.teaching_settings import PreferenceSettings
 from rl.graded import GradedGroup, GradedRollout
 from rl.objectives.aggregation import StepDenominators
 from rl.objectives.policy_tokens import PolicyTokens

@@ -11,7 +11,7 @@ from tiny_checkpoints import Plain, build, sides, stretch
 from torch import Tensor
 
 from distill.supervised import Demonstration, SupervisedTrainer, denominator, token_weights
-from rl.config.settings import ColdStartSettings, OptimizerSettings
+from rl.config.supervised_settings import ColdStartSettings, OptimizerSettings
 from rl.training.model import ModelInputs, TreeEncoder
 from rl.training.tree import Tree
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distill.teachers import TeacherError, check_same_ids, output_head, route, true_vocabulary
-from rl.config.settings import TinyPolicySettings
+from rl.config.supervised_settings import TinyPolicySettings
 from rl.policy import build_tiny_policy
 from rl.training.model import Policy, SoftmaxSettings
 from tasks.errors import TaskError

@@ -12,16 +12,11 @@ from distill.conversation_sources import corpus, imitated_by
 from distill.imitated import Imitated, content
 from distill.off_policy_run import check_tools
 from distill.worked_turns import WorkedTurns
-from rl.config.settings import (
-    ColdStartSettings,
-    DistillationSettings,
-    RolloutSettings,
-    RunSettings,
-    TaskSettings,
-    TeacherSettings,
-    ToolSettings,
-    TurnSettings,
-)
+from rl.config.rollout_settings import RolloutSettings, ToolSettings, TurnSettings
+from rl.config.settings import RunSettings
+from rl.config.supervised_settings import ColdStartSettings
+from rl.config.task_settings import TaskSettings
+from rl.config.teaching_settings import DistillationSettings, TeacherSettings
 from rollouts.render import Renderer
 from tasks.build import build_task
 from tasks.errors import TaskError

@@ -19,7 +19,7 @@ from rewards.judge.reward import servers_of
 from rewards.mixture import check_target
 from rewards.outcome import Ungraded
 from rewards.targets import main
-from rl.config.settings import TaskSettings
+from rl.config.task_settings import TaskSettings
 from tasks.datafile import load_problems
 from tasks.message import Json, text_message
 from tasks.problem import MathTarget, MissingTarget

@@ -10,7 +10,7 @@ from rewards import score
 from rewards.errors import RewardError
 from rewards.judge.__main__ import main as judge
 from rewards.offline.scored import read_scored
-from rl.config.settings import TaskSettings
+from rl.config.task_settings import TaskSettings
 from rl.task_rewards import check_task_rewards
 from tasks.build import build_task
 from tasks.message import Json

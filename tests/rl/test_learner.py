@@ -12,7 +12,8 @@ from tiny_checkpoints import Plain, build
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from rl.config.settings import LearnerSettings, ObjectiveSettings, OptimizerSettings, ReferenceSettings
+from rl.config.settings import LearnerSettings, ObjectiveSettings, ReferenceSettings
+from rl.config.supervised_settings import OptimizerSettings
 from rl.objectives.aggregation import StepDenominators
 from rl.objectives.objective import LossOutput, PolicyObjective
 from rl.objectives.policy_losses import Sapo

@@ -7,7 +7,7 @@ from made_run import algebra, rollout_of
 
 from rewards.isolation import RewardPool
 from rewards.outcome import Grade
-from rl.config.settings import OverLimit
+from rl.config.rollout_settings import OverLimit
 from rl.graded import GradedGroup
 from rl.grading import Grader
 from rollouts.rollout import RolloutGroup

@@ -20,7 +20,8 @@ from rl.config.plan import plan
 from rl.config.plan_display import print_plan
 from rl.config.policy_shape import policy_shape, tiny_shape
 from rl.config.processes import Machine
-from rl.config.settings import PolicySettings, RunSettings, TinyPolicySettings
+from rl.config.settings import RunSettings
+from rl.config.supervised_settings import PolicySettings, TinyPolicySettings
 from rl.policy import build_tiny_policy
 from tasks.mixture import slots
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.outcome import Grade, Outcome, Ungraded
-from rl.config.settings import QueryFilterSettings
+from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import TooManyUngraded
 from rl.graded import GradedGroup, GradedRollout
 from rl.query_filter import PassRate, is_kept, kept_problems, pass_rates, table_key, waves

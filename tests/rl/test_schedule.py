@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl.config.settings import OptimizerSettings
+from rl.config.supervised_settings import OptimizerSettings
 from rl.training.schedule import learning_rate
 
 

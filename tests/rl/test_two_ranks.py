@@ -11,7 +11,8 @@ from policy_batches import make_learner, sapo_batch
 from tiny_checkpoints import Plain, build
 from torch import Tensor
 
-from rl.config.settings import LearnerSettings, OptimizerSettings
+from rl.config.settings import LearnerSettings
+from rl.config.supervised_settings import OptimizerSettings
 from rl.training.batch import SapoBatch
 
 # AdamW divides a gradient by its own size: where there is next to none, rounding alone decides on a step of up to the learning rate.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from rl.config.settings import TaskSettings
+from rl.config.task_settings import TaskSettings
 from tasks.build import build_task
 from tasks.errors import TaskError
 from tasks.families import FAMILIES

@@ -1,0 +1,39 @@
+"""Settings of a task: where its problems come from, and what grades their answers."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from rl.config.base import Count, Positive, Settings
+
+RewardSetting = str | dict[str, float | dict[str, JsonValue]] | None
+
+
+class TaskSettings(Settings):
+    """One task: a procedural family, a reasoning-gym family, or a user's data."""
+
+    family: str | None = Field(None, description="a procedural family (`tasks.families`), or `gym:<name>` for one of reasoning-gym's")
+    data: str | None = Field(None, description="a .jsonl or .parquet file, a saved dataset's folder, or `hf:<dataset>[:<split>]`")
+    columns: dict[str, str] = Field(
+        {}, description="our field -> column of the data: id, prompt, messages, images, target, choices, reward"
+    )
+    target: str = Field("math", description="what the data's target column holds: math, number, text, choice, boxes, count; none: nothing")
+    reward: RewardSetting = Field(
+        None,
+        description="a reward, or a mixture by component (weight, or keys); null takes the family's, or the one called like `target`",
+    )
+    heldout_reward: RewardSetting = Field(None, description="the reward of the held-out problems; null takes that of training")
+    weight: Positive = Field(1.0, description="share of every batch, relative to the other tasks'")
+    pool: Count = Field(256, description="number of training problems (before the query filter)")
+    heldout: Count = Field(64, description="number of held-out problems")
+    options: dict[str, bool | int | float | str] = Field({}, description="options of the family, such as its difficulty")
+    tools: tuple[str, ...] = Field((), description="tools that the problems of `data` may call; a family brings its own")
+    on_bad_row: Literal["error", "skip"] = Field(
+        "error", description="what a row that cannot be read does; skipped ones are counted and listed"
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "TaskSettings":
+        if (self.family is None) == (self.data is None):
+            raise ValueError("a task takes exactly one of `family` and `data`")
+        return self

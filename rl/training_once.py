@@ -1,0 +1,127 @@
+"""Training done once, not in the loop: cold starts, of policy and teachers, and the methods that stand in the loop's place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.cold_start import Report, cold_start, further_supervised
+from distill.imitated import Imitated
+from distill.off_policy_run import teachers_conversations
+from distill.preference_pairs import best_against_worst, read_pairs
+from distill.preference_training import PreferenceReport, PreferenceTrainer
+from distill.supervised import SupervisedReport
+from distill.teacher_checkpoints import teacher_checkpoint
+from rewards.isolation import RewardPool
+from rl.assembly import softmax, uses_bfloat16
+from rl.cluster import Cluster, RayObject
+from rl.config.settings import RunSettings
+from rl.policy import copy_policy, policy_key
+from rl.records.progress import Progress
+from rl.records.run_folder import RunFolder, TrainingStage
+from rl.records.run_records import Records
+from rl.session import Session
+from rollouts.render import Renderer
+from tasks.build import Task
+from tasks.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOnce:
+    """What such training works with: `trainer` is the actor that it runs in, and no problem's rollout has more than `max_images`."""
+
+    settings: RunSettings
+    tasks: dict[str, Task]
+    imitated: Sequence[Imitated]
+    folder: RunFolder
+    cluster: Cluster
+    trainer: RayObject
+    records: Records
+    display: Progress
+    max_images: int
+
+    async def starting_policy(self, untrained: Path) -> Path:
+        """What the run's method starts from, and a reference term refers to: after the cold start, which is all that `sft` itself does."""
+        return untrained if self.settings.method == "sft" else await self._cold_start(untrained)
+
+    async def teachers(self, student: Path) -> dict[str, Path]:
+        """The checkpoint of each teacher that is not behind a server."""
+        found = {}
+        for name, teacher in self.settings.distillation.teachers.items():
+            if teacher.server is None:
+                self.display.stage(f"teacher {name}", teacher.cold_start.steps)
+                report = self._supervised_report(None)
+                found[name] = await teacher_checkpoint(self.settings, name, teacher, self.tasks, student, self.trainer, report)
+        return found
+
+    async def in_place_of_the_loop(self, start: Path, teachers: Mapping[str, Path], session: Session, pool: RewardPool) -> Path:
+        """The policy that the run's method makes of `start`, in the run's folder."""
+        settings, folder = self.settings, self.folder.path / "policy"
+        if settings.further_supervised_s is not None:
+            self.display.stage("further supervised training", round(settings.further_supervised_s))
+            report, seconds = self._supervised_report("further_supervised"), settings.further_supervised_s
+            return await further_supervised(settings, start, self.imitated, seconds, self.trainer, report, folder)
+        if settings.method == "dpo":
+            return await self._preferences(start, session, folder)
+        copy_policy(await (self._cold_start(start) if settings.method == "sft" else self._off_policy(start, teachers, pool)), folder)
+        return folder
+
+    async def _cold_start(self, untrained: Path) -> Path:
+        settings = self.settings
+        if not settings.cold_start.enabled:
+            return untrained
+        self.display.stage("cold start", settings.cold_start.steps)
+        report = self._supervised_report("cold_start")
+        return await cold_start(settings, settings.cold_start, untrained, policy_key(untrained), self.imitated, self.trainer, report)
+
+    async def _off_policy(self, start: Path, teachers: Mapping[str, Path], pool: RewardPool) -> Path:
+        settings, off, display = self.settings, self.settings.distillation.off_policy, self.display
+        display.stage("teachers' answers", off.problems * len(self.tasks))
+        kept = await teachers_conversations(
+            settings, self.tasks, teachers, self.cluster, pool, self.folder.path, self.max_images, display.advance, display.note
+        )
+        display.stage("imitation", off.supervised.steps)
+        return await cold_start(
+            settings, off.supervised, start, policy_key(start), kept, self.trainer, self._supervised_report("imitation")
+        )
+
+    async def _preferences(self, start: Path, session: Session, folder: Path) -> Path:
+        settings, preferences = self.settings, self.settings.preferences
+        renderer = Renderer(start)
+        if preferences.data is not None:
+            pairs = read_pairs(preferences.data, renderer)
+        else:
+            groups = await session.answered(preferences.problems, preferences.samples)
+            pairs = [pair for group in groups if (pair := best_against_worst(group)) is not None]
+            self.display.note(f"{len(pairs)} pairs from {len(groups)} problems; the others' rewards are all equal")
+        if not pairs:
+            raise TaskError("preferences: rewards differ in no problem, so there is no pair: more samples, or other problems")
+        distribution, learner, bfloat16 = softmax(settings, renderer), settings.learner, uses_bfloat16(settings)
+        await self.trainer.start(
+            lambda: PreferenceTrainer(start, preferences, learner, distribution, pairs, settings.seed, folder, bfloat16=bfloat16)
+        )
+        self.display.stage("preference optimisation", preferences.steps)
+        while True:
+            report = await self.trainer.call("advance")
+            assert isinstance(report, PreferenceReport)
+            values = {"preference/loss": report.loss, "preference/accuracy": report.accuracy, "preference/margin": report.margin}
+            self.records.log_training("preferences", report.step, values)
+            self.display.advance(report.steps)
+            self.display.step(values)
+            if report.done:
+                return folder
+
+    def _supervised_report(self, stage: TrainingStage | None) -> Report:
+        """Shows the training, and logs it as that of `stage`; a teacher's, which has none, is only shown."""
+        done = 0
+
+        def report(latest: SupervisedReport) -> None:
+            nonlocal done
+            self.display.advance(latest.step - done)
+            done = latest.step
+            name = stage or "teacher"
+            values = {f"{name}/train_loss": latest.train_loss, f"{name}/validation_loss": latest.validation_loss}
+            if stage is not None:
+                self.records.log_training(stage, latest.step, values)
+            self.display.step(values)
+
+        return report
