@@ -25,6 +25,8 @@ from rl.training.tree import Tree
 from rollouts.generator import Generated, Generator, Request
 
 OBJECT_STORE_MIB = 256
+# Less than a step of an engine takes.
+TRAVEL_TOGETHER_S = 0.01
 
 
 class Cluster:
@@ -114,8 +116,10 @@ class _Host:
 
 
 class RayGenerator(Generator):
-    """Generator replicas as one. Each request goes to the replica with the fewest samples under way; those made in the same turn of the
-    event loop travel together.
+    """Generator replicas as one. Each request goes to the replica with the fewest samples under way.
+
+    A call of an actor costs as much as sampling many tokens, so requests travel together: those made in the same turn of the event loop
+    where nothing is under way, and otherwise those of `TRAVEL_TOGETHER_S`.
     """
 
     def __init__(self, replicas: Sequence[Any]) -> None:
@@ -130,7 +134,7 @@ class RayGenerator(Generator):
     async def generate(self, request: Request) -> Generated:
         future: asyncio.Future[Generated] = asyncio.get_running_loop().create_future()
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            asyncio.get_running_loop().call_later(TRAVEL_TOGETHER_S if any(self._under_way) else 0.0, self._dispatch)
         self._waiting.append((request, future))
         return await future
 
@@ -164,14 +168,14 @@ class RayGenerator(Generator):
         requests = [request for request, _ in share]
         try:
             async for reference in replica.stream.options(num_returns="streaming").remote("generate_all", requests):
-                index, answer = await reference
-                future = share[index][1]
-                if future.done():
-                    continue
-                if isinstance(answer, Exception):
-                    future.set_exception(answer)
-                else:
-                    future.set_result(answer)
+                for index, answer in await reference:
+                    future = share[index][1]
+                    if future.done():
+                        continue
+                    if isinstance(answer, Exception):
+                        future.set_exception(answer)
+                    else:
+                        future.set_result(answer)
         except RayActorError as error:
             _fail(share, RuntimeError(f"a generator process died: {error}"))
         except ray.exceptions.RayTaskError as error:

@@ -72,18 +72,23 @@ class EngineThread:
     async def generate(self, request: Request) -> Generated:
         return await self._submit(request)
 
-    async def generate_all(self, requests: Sequence[Request]) -> AsyncIterator[tuple[int, Generated | ValueError]]:
-        """All requests enter the engine in one turn; yields (index, answer) as they finish, the error where a request cannot be served."""
+    async def generate_all(self, requests: Sequence[Request]) -> AsyncIterator[list[tuple[int, Generated | ValueError]]]:
+        """All requests enter the engine in one turn; yields (index, answer) of those that finish together, in the order of the requests.
+
+        The answer is the error where a request cannot be served.
+        """
         index_of = {self._submit(request): index for index, request in enumerate(requests)}
         pending = set(index_of)
         try:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                answers: list[tuple[int, Generated | ValueError]] = []
                 for future in sorted(done, key=index_of.__getitem__):
                     error = future.exception()
                     if error is not None and not isinstance(error, ValueError):
                         raise error
-                    yield index_of[future], error if error is not None else future.result()
+                    answers.append((index_of[future], error if error is not None else future.result()))
+                yield answers
         finally:
             for future in pending:
                 future.cancel()

@@ -13,10 +13,11 @@ from tasks.message import ImagePart, Message, TextPart
 from tasks.problem import CountTarget
 
 SIZE = 500
-CENTERS = (100, 250, 400)  # of the nine places, in pixels along a side
-TILE = 20
+CENTERS = (83, 250, 417)  # of the nine places, in pixels along a side
+TILE = 40
+LABEL = (14, 18)  # the white middle of a tile, width and height
 STROKE = 2  # pixels of the image a side that a point of a glyph takes
-REACH = 16  # pixels from a place's centre that a crop shows: all of its tile, wherever it was moved to
+REACH = 16  # pixels from a place's centre that a crop shows: all of its label, wherever it was moved to
 TOOL = "image_zoom_in_tool"
 # Five columns by seven rows, a row a number in binary.
 GLYPHS = (
@@ -35,7 +36,7 @@ GLYPHS = (
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A coloured tile with a digit, at place (row, column), moved by a few pixels."""
+    """A coloured tile with a digit on a white label, at place (row, column), moved by a few pixels."""
 
     color: str
     digit: int
@@ -56,7 +57,7 @@ class Details:
     """One to three plates, their digits 10 x 14 pixels of an image of 500 x 500.
 
     Asked for: how many plates there are (no crop), the digit of one (one crop), the larger digit of two (two crops), with the probabilities
-    `none`, 1 - `none` - `two` and `two`. A policy that sees images at 96 x 96 has 2 x 3 pixels for a digit, and its crop shows it enlarged.
+    `none`, 1 - `none` - `two` and `two`. A policy that sees images at 96 x 96 has 2 x 3 pixels for a digit.
     Of the problems without a crop, the share `near` shows the plate from near, as a crop would, and asks for its digit. Plates lie up to
     `shift` pixels from the middle of their places.
     """
@@ -76,8 +77,8 @@ class Details:
             raise ValueError(f"near={self.near} is a share, from 0 to 1")
         if not 2 <= self.digits <= len(GLYPHS):
             raise ValueError(f"digits={self.digits}: two digits to tell apart at least, and ten at the most")
-        if not 0 <= self.shift <= REACH - TILE // 2:
-            raise ValueError(f"shift={self.shift}: from 0 to {REACH - TILE // 2} pixels, or a crop would cut a plate")
+        if not 0 <= self.shift <= REACH - LABEL[1] // 2:
+            raise ValueError(f"shift={self.shift}: from 0 to {REACH - LABEL[1] // 2} pixels, or a crop would cut a label")
 
     def make(self, rng: random.Random) -> Example:
         crops = rng.choices((0, 1, 2), (self.none, 1 - self.none - self.two, self.two))[0]
@@ -108,22 +109,25 @@ def draw_plates(plates: tuple[Plate, ...]) -> PIL.Image.Image:
     image = PIL.Image.new("RGB", (SIZE, SIZE), BACKGROUND)
     pen = PIL.ImageDraw.Draw(image)
     for plate in plates:
-        left = CENTERS[plate.column] + plate.right - TILE // 2
-        top = CENTERS[plate.row] + plate.down - TILE // 2
-        pen.rectangle((left, top, left + TILE - 1, top + TILE - 1), fill=COLORS[plate.color])
+        x, y = CENTERS[plate.column] + plate.right, CENTERS[plate.row] + plate.down
+        _rectangle(pen, x - TILE // 2, y - TILE // 2, (TILE, TILE), COLORS[plate.color])
+        left, top = x - LABEL[0] // 2, y - LABEL[1] // 2
+        _rectangle(pen, left, top, LABEL, (255, 255, 255))
         for row, bits in enumerate(GLYPHS[plate.digit]):
             for column in range(5):
                 if bits >> (4 - column) & 1:
-                    x, y = left + 5 + STROKE * column, top + 3 + STROKE * row
-                    pen.rectangle((x, y, x + STROKE - 1, y + STROKE - 1), fill=(0, 0, 0))
+                    _rectangle(pen, left + 2 + STROKE * column, top + 2 + STROKE * row, (STROKE, STROKE), (0, 0, 0))
     return image
 
 
+def _rectangle(pen: PIL.ImageDraw.ImageDraw, left: int, top: int, size: tuple[int, int], fill: tuple[int, int, int]) -> None:
+    pen.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), fill=fill)
+
+
 def close_up(plate: Plate) -> PIL.Image.Image:
-    """The plate at twice its size: what a crop of its place shows."""
+    """What a crop of the plate's place shows."""
     x, y = CENTERS[plate.column], CENTERS[plate.row]
-    crop = draw_plates((plate,)).crop((x - REACH, y - REACH, x + REACH, y + REACH))
-    return crop.resize((4 * REACH, 4 * REACH), PIL.Image.Resampling.BICUBIC)
+    return draw_plates((plate,)).crop((x - REACH, y - REACH, x + REACH, y + REACH))
 
 
 def _question(plates: tuple[Plate, ...], asked: tuple[Plate, ...]) -> tuple[str, int]:

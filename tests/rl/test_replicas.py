@@ -13,6 +13,7 @@ class Replica:
     def __init__(self) -> None:
         self.ends = asyncio.Event()
         self.served: list[Request] = []
+        self.calls = 0
 
     @property
     def stream(self) -> "Replica":
@@ -23,11 +24,11 @@ class Replica:
 
     async def remote(self, method: str, requests: Sequence[Request]) -> AsyncIterator[asyncio.Future[object]]:
         self.served += requests
+        self.calls += 1
         await self.ends.wait()
-        for index in range(len(requests)):
-            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            answer.set_result((index, Generated((1,), (Continuation((2,), (0.0,), "stop", 0),))))
-            yield answer
+        answers: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        answers.set_result([(index, Generated((1,), (Continuation((2,), (0.0,), "stop", 0),))) for index in range(len(requests))])
+        yield answers
 
 
 def request(count: int) -> Request:
@@ -40,7 +41,7 @@ async def test_requests_that_come_one_by_one_go_to_all_replicas() -> None:
     pending = []
     for _ in range(4):
         pending.append(asyncio.create_task(generator.generate(request(8))))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
     assert [len(replica.served) for replica in replicas] == [2, 2]
     for replica in replicas:
         replica.ends.set()
@@ -52,12 +53,28 @@ async def test_a_request_goes_where_the_fewest_samples_are_under_way() -> None:
     generator = RayGenerator(replicas)
     large = asyncio.create_task(generator.generate(request(16)))
     small = [asyncio.create_task(generator.generate(request(4))) for _ in range(3)]
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
     assert [len(replica.served) for replica in replicas] == [1, 3]
     replicas[0].ends.set()
     await large
     late = asyncio.create_task(generator.generate(request(1)))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
     assert [len(replica.served) for replica in replicas] == [2, 3]
     replicas[1].ends.set()
     await asyncio.gather(*small, late)
+
+
+async def test_requests_made_while_others_are_under_way_travel_together() -> None:
+    replica = Replica()
+    generator = RayGenerator([replica])
+    pending = [asyncio.create_task(generator.generate(request(1)))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    assert replica.calls == 1
+    for _ in range(5):
+        pending.append(asyncio.create_task(generator.generate(request(1))))
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert (replica.calls, len(replica.served)) == (2, 6)
+    replica.ends.set()
+    await asyncio.gather(*pending)

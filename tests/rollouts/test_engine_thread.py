@@ -86,8 +86,9 @@ async def test_who_was_answered_asks_on_before_the_next_step() -> None:
 async def test_answers_stream_as_they_finish_and_errors_stand_in_their_place() -> None:
     _, thread = started()
     requests = [request(0, tokens=5), request(1, tokens=2), request(2, prompt=(1,)), request(3, tokens=2)]
-    got = [(index, str(answer) if isinstance(answer, ValueError) else "ok") async for index, answer in thread.generate_all(requests)]
-    assert got == [(2, "too short"), (1, "ok"), (3, "ok"), (0, "ok")]
+    together = [answers async for answers in thread.generate_all(requests)]
+    named = [[(index, str(answer) if isinstance(answer, ValueError) else "ok") for index, answer in answers] for answers in together]
+    assert named == [[(2, "too short")], [(1, "ok"), (3, "ok")], [(0, "ok")]]
     await thread.close()
 
 

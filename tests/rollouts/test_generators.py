@@ -68,7 +68,8 @@ async def one(generator: EngineThread, asked: Request) -> Continuation:
 
 
 async def answers(generator: EngineThread, requests: list[Request]) -> list[Generated | ValueError]:
-    return [answer for _, answer in sorted([pair async for pair in generator.generate_all(requests)], key=lambda pair: pair[0])]
+    pairs = [pair async for together in generator.generate_all(requests) for pair in together]
+    return [answer for _, answer in sorted(pairs, key=lambda pair: pair[0])]
 
 
 def assert_logprobs_are(reference: HuggingFace, generated: Generated, asked: Request) -> None:

@@ -28,10 +28,10 @@ def differences(size: int, box: tuple[int, int, int, int]) -> list[float]:
 
 
 def test_digits_differ_by_a_pixel_or_two_in_the_overview_and_by_many_in_the_crop() -> None:
-    overview, crop = differences(96, (0, 0, 500, 500)), differences(64, (234, 234, 266, 266))
-    assert max(overview) <= 5
-    assert min(crop) >= 80
-    assert np.median(crop) > 15 * np.median(overview)
+    overview, crop = differences(96, (0, 0, 500, 500)), differences(32, (234, 234, 266, 266))
+    assert max(overview) <= 2
+    assert min(crop) >= 24
+    assert np.median(crop) > 50 * np.median(overview)
 
 
 @pytest.mark.parametrize(("none", "two", "crops"), [(1.0, 0.0, 0), (0.0, 0.0, 1), (0.0, 1.0, 2)])
@@ -48,12 +48,12 @@ def test_a_plate_from_near_is_read_without_a_crop_and_looks_as_its_crop_does() -
     for seed in range(20):
         example = Details(none=1.0, near=1.0, two=0.0).make(random.Random(seed))
         (image,) = example.messages[0].images
-        assert (example.expected_calls, example.calling_turns, image.size) == (0, (), (64, 64))
+        assert (example.expected_calls, example.calling_turns, image.size) == (0, (), (32, 32))
         assert example.messages[0].text.startswith("Digit on ")
         assert isinstance(example.target, CountTarget)
         assert f"{example.target.count}\n</think>" in example.demonstration
     there = Plate("red", 8, 0, 2, 1, -2)
-    crop = zoom_in(draw_plates((there,)), bbox_2d=list(there.box), label="red", min_tokens=4)
+    crop = zoom_in(draw_plates((there,)), bbox_2d=list(there.box), label="red", min_tokens=1)
     np.testing.assert_array_equal(np.asarray(close_up(there)), np.asarray(crop))
 
 
@@ -62,21 +62,15 @@ def test_plates_lie_no_further_from_their_places_than_asked_for() -> None:
     assert max(moved) == 2
 
 
-def test_a_crop_holds_the_whole_plate() -> None:
-    for right in (-4, 4):
-        for down in (-4, 4):
-            there = Plate("red", 8, 0, 2, right, down)
-            left, top, far, bottom = (value * 500 // 1000 for value in there.box)
-            pixels = np.asarray(draw_plates((there,)))
-            red = np.argwhere((pixels == (230, 30, 30)).all(-1))
-            assert top <= red[:, 0].min()
-            assert red[:, 0].max() < bottom
-            assert left <= red[:, 1].min()
-            assert red[:, 1].max() < far
-            assert (far - left, bottom - top) == (32, 32)
+def test_a_crop_holds_the_whole_label() -> None:
+    for right in (-7, 7):
+        for down in (-7, 7):
+            crop = np.asarray(close_up(Plate("red", 8, 0, 2, right, down)))
+            white_or_black = (crop == 255).all(-1) | (crop == 0).all(-1)
+            assert int(white_or_black.sum()) == 14 * 18
 
 
-@pytest.mark.parametrize("options", [{"none": 0.7, "two": 0.7}, {"digits": 1}, {"digits": 11}, {"shift": 7}, {"near": 2.0}])
+@pytest.mark.parametrize("options", [{"none": 0.7, "two": 0.7}, {"digits": 1}, {"digits": 11}, {"shift": 8}, {"near": 2.0}])
 def test_impossible_options_are_errors(options: dict[str, float]) -> None:
     with pytest.raises(TaskError):
         make_family("details", options)
