@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import ray
 import stamina
 import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError, RayTaskError
 
 from rl.training.batch import FloatsM, FloatsMV, IdsMK, SapoBatch
 from rl.training.learner import UpdateReport
@@ -176,10 +176,10 @@ class RayGenerator(Generator):
                         future.set_exception(answer)
                     else:
                         future.set_result(answer)
-        except RayActorError as error:
-            _fail(share, RuntimeError(f"a generator process died: {error}"))
-        except ray.exceptions.RayTaskError as error:
+        except RayTaskError as error:
             _fail(share, RuntimeError(f"a generator failed: {error.cause if error.cause is not None else error}"))
+        except RayError as error:  # Not all of them say that the actor died: one that Ray ends for memory does not.
+            _fail(share, RuntimeError(f"a generator process died: {error}"))
 
 
 def _fail(share: Sequence[tuple[Request, "asyncio.Future[Generated]"]], error: Exception) -> None:

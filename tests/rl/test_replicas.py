@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError
+
 from rl.cluster import RayGenerator
 from rollouts.generator import Continuation, Generated, Request, Sampling
 
@@ -78,3 +81,21 @@ async def test_requests_made_while_others_are_under_way_travel_together() -> Non
     assert (replica.calls, len(replica.served)) == (2, 6)
     replica.ends.set()
     await asyncio.gather(*pending)
+
+
+class Dead(Replica):
+    """Answers every call with an error of Ray's."""
+
+    def __init__(self, error: RayError) -> None:
+        super().__init__()
+        self.error = error
+
+    async def remote(self, method: str, requests: Sequence[Request]) -> AsyncIterator[asyncio.Future[object]]:
+        raise self.error
+        yield
+
+
+@pytest.mark.parametrize("error", [ActorDiedError(), OutOfMemoryError("ended for memory")], ids=["died", "memory"])
+async def test_nobody_waits_for_a_replica_that_is_gone(error: RayError) -> None:
+    with pytest.raises(RuntimeError, match="a generator process died"):
+        await asyncio.wait_for(RayGenerator([Dead(error)]).generate(request(1)), 5.0)
