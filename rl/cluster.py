@@ -8,7 +8,7 @@ import importlib
 import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -129,7 +129,7 @@ class RayGenerator(Generator):
         self._running: set[asyncio.Task[None]] = set()
 
     async def start(self, build: Callable[[], Generator]) -> None:
-        await asyncio.gather(*(replica.start.remote(build) for replica in self._replicas))
+        await _all_of(replica.start.remote(build) for replica in self._replicas)
 
     async def generate(self, request: Request) -> Generated:
         future: asyncio.Future[Generated] = asyncio.get_running_loop().create_future()
@@ -142,7 +142,7 @@ class RayGenerator(Generator):
         await self.publish_reference(ray.put(weights), version)
 
     async def publish_reference(self, weights: Any, version: int) -> None:
-        await asyncio.gather(*(replica.call.remote("publish", weights, version) for replica in self._replicas))
+        await _all_of(replica.call.remote("publish", weights, version) for replica in self._replicas)
 
     async def close(self) -> None:
         await asyncio.gather(*(replica.call.remote("close") for replica in self._replicas))
@@ -196,11 +196,10 @@ class RayObject:
 
     async def start(self, build: Callable[[], object]) -> None:
         """Makes the object; an earlier one in the same processes is given up."""
-        await asyncio.gather(*(rank.start.remote(in_group(build)) for rank in self.ranks))
+        await _all_of(rank.start.remote(in_group(build)) for rank in self.ranks)
 
     async def call(self, method: str, *arguments: object) -> object:
-        answers = await asyncio.gather(*(rank.call.remote(method, *arguments) for rank in self.ranks))
-        return answers[0]
+        return (await _all_of(rank.call.remote(method, *arguments) for rank in self.ranks))[0]
 
 
 class RayLearner:
@@ -219,7 +218,7 @@ class RayLearner:
         """The weights go from rank 0 to the generators through the object store; the driver never holds them."""
         references = [rank.call.remote("weights") for rank in self._learner.ranks]
         await self._generator.publish_reference(references[0], version)
-        await asyncio.gather(*references[1:])
+        await _all_of(references[1:])
 
     async def save(self, folder: Path) -> None:
         await self._learner.call("save", folder.resolve())
@@ -235,19 +234,29 @@ class RayFrozenModel:
         self._actor = actor
 
     async def start(self, build: Callable[[], object]) -> None:
-        await self._actor.start.remote(build)
+        await _all_of([self._actor.start.remote(build)])
 
     async def logprobs(self, trees: Sequence[Tree]) -> list[list[FloatsM]]:
-        result: list[list[FloatsM]] = await self._actor.call.remote("logprobs", list(trees))
+        result: list[list[FloatsM]] = (await _all_of([self._actor.call.remote("logprobs", list(trees))]))[0]
         return result
 
     async def hidden_states(self, trees: Sequence[Tree]) -> list[list[FloatsMV]]:
-        result: list[list[FloatsMV]] = await self._actor.call.remote("hidden_states", list(trees))
+        result: list[list[FloatsMV]] = (await _all_of([self._actor.call.remote("hidden_states", list(trees))]))[0]
         return result
 
     async def top_k(self, trees: Sequence[Tree], k: int, vocab_size: int) -> list[list[tuple[IdsMK, FloatsMV]]]:
-        result: list[list[tuple[IdsMK, FloatsMV]]] = await self._actor.call.remote("top_k", list(trees), k, vocab_size)
+        result: list[list[tuple[IdsMK, FloatsMV]]] = (await _all_of([self._actor.call.remote("top_k", list(trees), k, vocab_size)]))[0]
         return result
+
+
+async def _all_of(answers: Iterable[Awaitable[Any]]) -> list[Any]:
+    """What actors answer. Their errors are raised as they were there, not as Ray's report of another process."""
+    try:
+        return await asyncio.gather(*answers)
+    except RayTaskError as error:
+        if isinstance(error.cause, Exception) and not isinstance(error.cause, RayError):
+            raise error.cause from error
+        raise
 
 
 BuiltT = TypeVar("BuiltT")

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError
 
-from rl.cluster import RayGenerator
+from rl.cluster import RayGenerator, RayObject
 from rollouts.generator import Continuation, Generated, Request, Sampling
 
 
@@ -99,3 +99,24 @@ class Dead(Replica):
 async def test_nobody_waits_for_a_replica_that_is_gone(error: RayError) -> None:
     with pytest.raises(RuntimeError, match="a generator process died"):
         await asyncio.wait_for(RayGenerator([Dead(error)]).generate(request(1)), 5.0)
+
+
+class Failing:
+    """An actor whose every call raises `cause` over there, which Ray reports with the traceback of its process."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+
+    @property
+    def call(self) -> "Failing":
+        return self
+
+    async def remote(self, method: str, *arguments: object) -> object:
+        raise RayTaskError("call", "Traceback (most recent call last): ...", self.cause).make_dual_exception_instance()
+
+
+async def test_an_error_in_an_actor_is_raised_as_it_was_there() -> None:
+    cause = ValueError("cold_start.short_context=8: every demonstration is longer; raise it")
+    with pytest.raises(ValueError, match="every demonstration is longer") as caught:
+        await RayObject([Failing(cause)]).call("advance")
+    assert caught.value is cause
