@@ -34,6 +34,7 @@ class Cluster:
 
     def __init__(self, on_cpu: bool) -> None:
         self._on_cpu = on_cpu
+        self._gpus: int | None = None
         self._actors: list[Any] = []
 
     def __enter__(self) -> "Cluster":
@@ -43,6 +44,8 @@ class Cluster:
             for attempt in stamina.retry_context(on=_started_too_slowly, attempts=3, timeout=None):
                 with attempt:
                     self._start_here()
+            if not self._on_cpu:
+                self._gpus = int(ray.cluster_resources().get("GPU", 0))
         return self
 
     def _start_here(self) -> None:
@@ -65,7 +68,12 @@ class Cluster:
         ray.shutdown()
 
     def actors(self, number: int, *, preload: str, threads: int = 1, group: bool = False) -> list[Any]:
-        """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group."""
+        """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group.
+
+        Each takes a GPU where there are some. Raises `ValueError` where this machine has too few.
+        """
+        if self._gpus is not None:
+            check_gpus(len(self._actors), number, self._gpus)
         places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
         rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
         grouped = group and number > 1
@@ -83,6 +91,15 @@ class Cluster:
         for actor in actors:
             ray.kill(actor)
             self._actors.remove(actor)
+
+
+def check_gpus(taken: int, wanted: int, there: int) -> None:
+    """Raises `ValueError` where Ray would wait, without a word and for ever, for a GPU that nobody gives back."""
+    if taken + wanted > there:
+        raise ValueError(
+            f"{wanted} more process(es) take a GPU each, and of this machine's {there} only {there - taken} are free: lower "
+            "rollout.replicas or learner.ranks, name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
+        )
 
 
 def _started_too_slowly(error: Exception) -> bool:

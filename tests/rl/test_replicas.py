@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError
 
-from rl.cluster import RayGenerator, RayObject
+from rl.cluster import RayGenerator, RayObject, check_gpus
 from rollouts.generator import Continuation, Generated, Request, Sampling
 
 
@@ -120,3 +120,9 @@ async def test_an_error_in_an_actor_is_raised_as_it_was_there() -> None:
     with pytest.raises(ValueError, match="every demonstration is longer") as caught:
         await RayObject([Failing(cause)]).call("advance")
     assert caught.value is cause
+
+
+def test_processes_that_would_wait_for_a_gpu_for_ever_are_refused() -> None:
+    check_gpus(2, 1, 3)
+    with pytest.raises(ValueError, match=r"1 more .* of this machine's 2 only 0 are free: lower rollout.replicas"):
+        check_gpus(2, 1, 2)
