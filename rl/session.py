@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import psutil
@@ -133,6 +133,11 @@ class Session:
     async def _train(self, sources: Mapping[str, Source], done: Progress) -> int:
         settings = self._settings
         loop = settings.loop
+        finished = done.next_step
+
+        def check(arrived: Sequence[GradedGroup]) -> None:
+            check_ungraded(arrived, settings.rewards.max_ungraded_share, f"step {finished + 1}")
+
         stream = GroupStream(
             sources,
             slots({name: task.weight for name, task in settings.tasks.items()}, loop.groups_per_batch),
@@ -141,16 +146,14 @@ class Session:
             refill=loop.refill,
             max_refills=loop.max_refills,
             positions=done.positions,
+            check=check,
         )
         self._display.stage("reinforcement learning" if settings.uses_rewards else "on-policy distillation", loop.steps)
         self._display.advance(done.next_step)
-        finished = done.next_step
 
         async def after_step(step: StepDone) -> bool:
             nonlocal finished
             finished = step.step + 1
-            arrived = (*step.batch.groups, *step.batch.dropped)
-            check_ungraded(arrived, settings.rewards.max_ungraded_share, f"step {finished}")
             self._log(step, finished)
             ends = self._interruption.asked or finished == loop.steps
             if finished % settings.evaluation.every == 0 and not ends:
