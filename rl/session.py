@@ -17,7 +17,7 @@ from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.loop import StepDone, TrainedPolicy, train
 from rl.objectives.advantages import AdvantageKind, group_advantages
-from rl.query_filter import kept_problems, pass_rates, table_key, waves
+from rl.query_filter import graders, kept_problems, pass_rates, table_key, waves
 from rl.records.evaluation_record import Evaluation, Stage, score_groups
 from rl.records.rollout_records import RecordedRollout
 from rl.records.run_records import Records
@@ -118,7 +118,8 @@ class Session:
         pools = {name: training_problems(task, self._settings.tasks[name].pool) for name, task in self._tasks.items()}
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
-        manner = f"{self._sampling} {self._settings.rollout.limits} {self._settings.rollout.tools}"
+        rollout = self._settings.rollout
+        manner = f"{self._sampling} {rollout.limits} {rollout.tools} {rollout.max_model_len} {settings.drop_unsolved} {graders(problems)}"
         key = table_key(policy_key, problems, waves(settings), manner)
         table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
         limit = self._settings.rewards.max_ungraded_share
