@@ -30,7 +30,7 @@ from rl.signal import SapoSignal
 from rl.task_rewards import check_task_rewards
 from rl.training_once import TrainingOnce
 from rollouts.render import Renderer
-from tasks.build import Task, build_task
+from tasks.build import Task, build_task, most_images
 
 
 class Recipe:
@@ -128,9 +128,7 @@ class Recipe:
         await generator.close()
 
     def _max_images(self) -> int:
-        problems = [p for task in self._tasks.values() for p in (*task.heldout, task.train.problem(0))]
-        calls = self._settings.rollout.limits.calls
-        return max(1, *(sum(len(m.images) for m in problem.messages) + bool(problem.tools) * calls for problem in problems))
+        return max(1, *(most_images(task, self._settings.rollout.limits.calls) for task in self._tasks.values()))
 
 
 def _imitated(tasks: Mapping[str, Task], settings: RunSettings) -> list[Imitated]:
