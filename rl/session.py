@@ -159,6 +159,7 @@ class Session:
             ends = self._interruption.asked or finished == loop.steps
             if finished % settings.evaluation.every == 0 and not ends:
                 await self.evaluate(finished, "during")
+                ends = self._interruption.asked
             if ends or finished % settings.checkpoint.every == 0:
                 await self._checkpoint(Progress(finished, dict(stream.positions), self._train_s))
             return not ends
