@@ -42,7 +42,8 @@ class Demonstration:
 class SupervisedReport:
     """Where training stands after some steps. Losses are means a supervised token, in nats, under the weighting; `done` is True at the end.
 
-    `best_step` is the step of the checkpoint that is kept: the one with the lowest loss on the held-back demonstrations.
+    `best_step` is the step of the checkpoint that is kept: the one with the lowest loss on the held-back demonstrations. `num_too_long`
+    demonstrations are longer than `long_context` and were left out.
     """
 
     step: int
@@ -51,6 +52,7 @@ class SupervisedReport:
     best_step: int
     best_loss: float
     done: bool
+    num_too_long: int
 
 
 def token_weights(lengths: Sequence[int], weighting: LossWeighting) -> list[float]:
@@ -107,7 +109,7 @@ class SupervisedTrainer:
             optimization.save_policy(self._best_folder)
         waited = optimization.steps_done - self._best[0]
         done = optimization.steps_done == settings.steps or waited >= settings.patience * settings.validate_every
-        return SupervisedReport(optimization.steps_done, sum(losses) / len(losses), validation, *self._best, done)
+        return SupervisedReport(optimization.steps_done, sum(losses) / len(losses), validation, *self._best, done, self.num_too_long)
 
     def _loss(self, batch: Sequence[Demonstration], *, train: bool) -> float:
         """Loss of one global batch; with `train`, its gradient is added too."""

@@ -68,7 +68,15 @@ def build_generator(settings: RunSettings, path: Path, max_images: int) -> Calla
     def plain() -> Generator:
         from rollouts.torch_engine import TorchGenerator, TorchSettings
 
-        return TorchGenerator(TorchSettings(model_path=path, max_model_len=rollout.max_model_len, max_images=max_images, dtype=dtype))  # type: ignore[arg-type]
+        return TorchGenerator(
+            TorchSettings(
+                model_path=path,
+                max_model_len=rollout.max_model_len,
+                max_images=max_images,
+                max_num_seqs=rollout.max_num_seqs,
+                dtype=dtype,  # type: ignore[arg-type]
+            )
+        )
 
     return vllm if rollout.engine == "vllm" else plain
 

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import ray
 import stamina
 import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError, RayTaskError
 
 from rl.training.batch import FloatsM, FloatsMV, IdsMK, SapoBatch
 from rl.training.learner import UpdateReport
@@ -34,6 +34,7 @@ class Cluster:
 
     def __init__(self, on_cpu: bool) -> None:
         self._on_cpu = on_cpu
+        self._gpus: int | None = None
         self._actors: list[Any] = []
 
     def __enter__(self) -> "Cluster":
@@ -43,6 +44,8 @@ class Cluster:
             for attempt in stamina.retry_context(on=_started_too_slowly, attempts=3, timeout=None):
                 with attempt:
                     self._start_here()
+            if not self._on_cpu:
+                self._gpus = int(ray.cluster_resources().get("GPU", 0))
         return self
 
     def _start_here(self) -> None:
@@ -65,7 +68,12 @@ class Cluster:
         ray.shutdown()
 
     def actors(self, number: int, *, preload: str, threads: int = 1, group: bool = False) -> list[Any]:
-        """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group."""
+        """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group.
+
+        Each takes a GPU where there are some. Raises `ValueError` where this machine has too few.
+        """
+        if self._gpus is not None:
+            check_gpus(len(self._actors), number, self._gpus)
         places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
         rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
         grouped = group and number > 1
@@ -83,6 +91,15 @@ class Cluster:
         for actor in actors:
             ray.kill(actor)
             self._actors.remove(actor)
+
+
+def check_gpus(taken: int, wanted: int, there: int) -> None:
+    """Raises `ValueError` where Ray would wait, without a word and for ever, for a GPU that nobody gives back."""
+    if taken + wanted > there:
+        raise ValueError(
+            f"{wanted} more process(es) take a GPU each, and of this machine's {there} only {there - taken} are free: lower "
+            "rollout.replicas or learner.ranks, name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
+        )
 
 
 def _started_too_slowly(error: Exception) -> bool:
@@ -129,7 +146,7 @@ class RayGenerator(Generator):
         self._running: set[asyncio.Task[None]] = set()
 
     async def start(self, build: Callable[[], Generator]) -> None:
-        await asyncio.gather(*(replica.start.remote(build) for replica in self._replicas))
+        await _all_of(replica.start.remote(build) for replica in self._replicas)
 
     async def generate(self, request: Request) -> Generated:
         future: asyncio.Future[Generated] = asyncio.get_running_loop().create_future()
@@ -142,7 +159,7 @@ class RayGenerator(Generator):
         await self.publish_reference(ray.put(weights), version)
 
     async def publish_reference(self, weights: Any, version: int) -> None:
-        await asyncio.gather(*(replica.call.remote("publish", weights, version) for replica in self._replicas))
+        await _all_of(replica.call.remote("publish", weights, version) for replica in self._replicas)
 
     async def close(self) -> None:
         await asyncio.gather(*(replica.call.remote("close") for replica in self._replicas))
@@ -176,10 +193,10 @@ class RayGenerator(Generator):
                         future.set_exception(answer)
                     else:
                         future.set_result(answer)
-        except RayActorError as error:
-            _fail(share, RuntimeError(f"a generator process died: {error}"))
-        except ray.exceptions.RayTaskError as error:
+        except RayTaskError as error:
             _fail(share, RuntimeError(f"a generator failed: {error.cause if error.cause is not None else error}"))
+        except RayError as error:  # Not all of them say that the actor died: one that Ray ends for memory does not.
+            _fail(share, RuntimeError(f"a generator process died: {error}"))
 
 
 def _fail(share: Sequence[tuple[Request, "asyncio.Future[Generated]"]], error: Exception) -> None:
@@ -196,11 +213,10 @@ class RayObject:
 
     async def start(self, build: Callable[[], object]) -> None:
         """Makes the object; an earlier one in the same processes is given up."""
-        await asyncio.gather(*(rank.start.remote(in_group(build)) for rank in self.ranks))
+        await _all_of(rank.start.remote(in_group(build)) for rank in self.ranks)
 
     async def call(self, method: str, *arguments: object) -> object:
-        answers = await asyncio.gather(*(rank.call.remote(method, *arguments) for rank in self.ranks))
-        return answers[0]
+        return (await _all_of(rank.call.remote(method, *arguments) for rank in self.ranks))[0]
 
 
 class RayLearner:
@@ -219,7 +235,7 @@ class RayLearner:
         """The weights go from rank 0 to the generators through the object store; the driver never holds them."""
         references = [rank.call.remote("weights") for rank in self._learner.ranks]
         await self._generator.publish_reference(references[0], version)
-        await asyncio.gather(*references[1:])
+        await _all_of(references[1:])
 
     async def save(self, folder: Path) -> None:
         await self._learner.call("save", folder.resolve())
@@ -235,19 +251,29 @@ class RayFrozenModel:
         self._actor = actor
 
     async def start(self, build: Callable[[], object]) -> None:
-        await self._actor.start.remote(build)
+        await _all_of([self._actor.start.remote(build)])
 
     async def logprobs(self, trees: Sequence[Tree]) -> list[list[FloatsM]]:
-        result: list[list[FloatsM]] = await self._actor.call.remote("logprobs", list(trees))
+        result: list[list[FloatsM]] = (await _all_of([self._actor.call.remote("logprobs", list(trees))]))[0]
         return result
 
     async def hidden_states(self, trees: Sequence[Tree]) -> list[list[FloatsMV]]:
-        result: list[list[FloatsMV]] = await self._actor.call.remote("hidden_states", list(trees))
+        result: list[list[FloatsMV]] = (await _all_of([self._actor.call.remote("hidden_states", list(trees))]))[0]
         return result
 
     async def top_k(self, trees: Sequence[Tree], k: int, vocab_size: int) -> list[list[tuple[IdsMK, FloatsMV]]]:
-        result: list[list[tuple[IdsMK, FloatsMV]]] = await self._actor.call.remote("top_k", list(trees), k, vocab_size)
+        result: list[list[tuple[IdsMK, FloatsMV]]] = (await _all_of([self._actor.call.remote("top_k", list(trees), k, vocab_size)]))[0]
         return result
+
+
+async def _all_of(answers: Iterable[Awaitable[Any]]) -> list[Any]:
+    """What actors answer. Their errors are raised as they were there, not as Ray's report of another process."""
+    try:
+        return await asyncio.gather(*answers)
+    except RayTaskError as error:
+        if isinstance(error.cause, Exception) and not isinstance(error.cause, RayError):
+            raise error.cause from error
+        raise
 
 
 BuiltT = TypeVar("BuiltT")

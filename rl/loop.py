@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rl.signal import Signal
-from rl.stream import Batch, GroupStream
+from rl.stream import Batch, GroupStream, NothingToLearn
 from rl.training.batch import SapoBatch
 from rl.training.learner import UpdateReport
 
@@ -56,7 +56,8 @@ async def train(
 ) -> None:
     """Runs `steps`, or fewer: `after_step` says whether to go on.
 
-    It is awaited while the new version is live and before new problems start: it logs, evaluates, saves.
+    It is awaited while the new version is live and before new problems start: it logs, evaluates, saves. Raises `NothingToLearn` for a
+    batch without a rollout that can be trained on.
     """
     stream.release()
     for step in steps:
@@ -64,6 +65,8 @@ async def train(
         batch = await stream.take()
         t1 = time.perf_counter()
         data = await signal.batch(batch.groups)
+        if not data.trees:
+            raise NothingToLearn(_nothing_left(batch))
         t2 = time.perf_counter()
         report = await learner.update(data)
         t3 = time.perf_counter()
@@ -72,3 +75,14 @@ async def train(
         if not await after_step(StepDone(step, batch, data, report, StepSeconds(t1 - t0, t2 - t1, t3 - t2, t4 - t3))):
             return
         stream.release()
+
+
+def _nothing_left(batch: Batch) -> str:
+    members = [member for group in batch.groups for member in group.members]
+    left_out = sum(member.left_out for member in members)
+    missing = sum(group.num_failed + group.num_ungraded for group in batch.groups)
+    return (
+        f"no rollout of a batch of {len(batch.groups)} groups can be trained on: {left_out} of {len(members)} were ended by a limit and "
+        f"left out, {missing} could not be made or graded. Raise the limit (rollout.max_tokens, rollout.limits), or take "
+        "rollout.over_limit=penalised"
+    )

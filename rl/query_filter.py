@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from rewards.mixture import check_spec, graded_by, spec_of
 from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import check_ungraded, some_at_a_time
 from rl.graded import GradedGroup
@@ -100,6 +101,14 @@ def table_key(policy_key: str, problems: Sequence[Problem], waves: Sequence[int]
     for image in (image for problem in problems for message in problem.messages for image in message.images):
         digest.update(repr(image.size).encode() + image.tobytes())
     return digest.hexdigest()[:16]
+
+
+def graders(problems: Sequence[Problem]) -> str:
+    """What grades these problems, as a text: rewards with their versions and settings, and the content of files of the user's own."""
+    specs = [spec_of(reward) for reward in {repr(problem.reward): problem.reward for problem in problems}.values()]
+    paths = sorted({entry.origin.path for spec in specs for entry in check_spec(spec) if entry.origin.path})
+    files = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths}
+    return json.dumps([[graded_by(spec) for spec in specs], files])
 
 
 def waves(settings: QueryFilterSettings) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ from rl.signal import SapoSignal
 from rl.task_rewards import check_task_rewards
 from rl.training_once import TrainingOnce
 from rollouts.render import Renderer
-from tasks.build import Task, build_task
+from tasks.build import Task, build_task, most_images
 
 
 class Recipe:
@@ -55,6 +55,10 @@ class Recipe:
         disable_progress_bar()
         interruption = Interruption()
         with Progress(settings.name) as display, Cluster(on_cpu=not torch.cuda.is_available()) as cluster:
+            for name, task in self._tasks.items():
+                if task.bad_rows:
+                    first = task.bad_rows[0]
+                    display.note(f"tasks.{name}: {len(task.bad_rows)} rows were skipped, the first is {first.where}: {first.reason}")
             self._checkpoint = newest_checkpoint(self._folder.path / "checkpoints", display.note)
             last_step = self._checkpoint.progress.next_step if self._checkpoint else 0
             generator = RayGenerator(cluster.actors(settings.rollout.replicas, preload=engine_preload(settings.rollout.engine)))
@@ -124,9 +128,7 @@ class Recipe:
         await generator.close()
 
     def _max_images(self) -> int:
-        problems = [p for task in self._tasks.values() for p in (*task.heldout, task.train.problem(0))]
-        calls = self._settings.rollout.limits.calls
-        return max(1, *(sum(len(m.images) for m in problem.messages) + bool(problem.tools) * calls for problem in problems))
+        return max(1, *(most_images(task, self._settings.rollout.limits.calls) for task in self._tasks.values()))
 
 
 def _imitated(tasks: Mapping[str, Task], settings: RunSettings) -> list[Imitated]:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -60,9 +61,11 @@ def _run(settings: RunSettings, folder: RunFolder) -> int:
     except MISTAKES:
         raise
     except Exception as error:
-        story = folder.path / "error.txt"
-        story.write_text(traceback.format_exc())
-        print(f"{type(error).__name__}: {error}\n(the whole story: {story})", file=sys.stderr)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        with suppress(OSError):  # The disk may be full: that is what ended the run, then.
+            story = folder.path / "error.txt"
+            story.write_text(traceback.format_exc())
+            print(f"(the whole story: {story})", file=sys.stderr)
         return 1
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import psutil
@@ -17,7 +17,7 @@ from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.loop import StepDone, TrainedPolicy, train
 from rl.objectives.advantages import AdvantageKind, group_advantages
-from rl.query_filter import kept_problems, pass_rates, table_key, waves
+from rl.query_filter import graders, kept_problems, pass_rates, table_key, waves
 from rl.records.evaluation_record import Evaluation, Stage, score_groups
 from rl.records.rollout_records import RecordedRollout
 from rl.records.run_records import Records
@@ -118,7 +118,8 @@ class Session:
         pools = {name: training_problems(task, self._settings.tasks[name].pool) for name, task in self._tasks.items()}
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
-        manner = f"{self._sampling} {self._settings.rollout.limits} {self._settings.rollout.tools}"
+        rollout = self._settings.rollout
+        manner = f"{self._sampling} {rollout.limits} {rollout.tools} {rollout.max_model_len} {settings.drop_unsolved} {graders(problems)}"
         key = table_key(policy_key, problems, waves(settings), manner)
         table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
         limit = self._settings.rewards.max_ungraded_share
@@ -133,6 +134,11 @@ class Session:
     async def _train(self, sources: Mapping[str, Source], done: Progress) -> int:
         settings = self._settings
         loop = settings.loop
+        finished = done.next_step
+
+        def check(arrived: Sequence[GradedGroup]) -> None:
+            check_ungraded(arrived, settings.rewards.max_ungraded_share, f"step {finished + 1}")
+
         stream = GroupStream(
             sources,
             slots({name: task.weight for name, task in settings.tasks.items()}, loop.groups_per_batch),
@@ -141,20 +147,19 @@ class Session:
             refill=loop.refill,
             max_refills=loop.max_refills,
             positions=done.positions,
+            check=check,
         )
         self._display.stage("reinforcement learning" if settings.uses_rewards else "on-policy distillation", loop.steps)
         self._display.advance(done.next_step)
-        finished = done.next_step
 
         async def after_step(step: StepDone) -> bool:
             nonlocal finished
             finished = step.step + 1
-            arrived = (*step.batch.groups, *step.batch.dropped)
-            check_ungraded(arrived, settings.rewards.max_ungraded_share, f"step {finished}")
             self._log(step, finished)
             ends = self._interruption.asked or finished == loop.steps
             if finished % settings.evaluation.every == 0 and not ends:
                 await self.evaluate(finished, "during")
+                ends = self._interruption.asked
             if ends or finished % settings.checkpoint.every == 0:
                 await self._checkpoint(Progress(finished, dict(stream.positions), self._train_s))
             return not ends

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rl.graded import GradedGroup
@@ -11,7 +11,7 @@ from tasks.source import Source
 
 
 class NothingToLearn(RuntimeError):
-    """Too many groups gave the same reward to all of its rollouts."""
+    """Too many groups gave the same reward to all of its rollouts, or no rollout of a batch is left to train on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class GroupStream:
     flight between `take` and `release`: sampling and training alternate, and replacements start together when all else is done, so that
     a run depends on nothing but its seed.
 
-    `positions` says how far each source has been consumed: the whole state of the stream.
+    `positions` says how far each source has been consumed: the whole state of the stream. `check` sees all groups that arrived for a batch
+    before it is handed out, and raises where they are not fit to be trained on.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class GroupStream:
         refill: bool,
         max_refills: int,
         positions: Mapping[str, int] | None = None,
+        check: Callable[[Sequence[GradedGroup]], None] = lambda groups: None,
     ) -> None:
         self._sources = sources
         self._slots = slots
@@ -50,6 +52,7 @@ class GroupStream:
         self._max_lag = max_lag
         self._refill = refill
         self._max_dropped = max_refills * sum(slots.values())
+        self._check = check
         self.positions = {task: (positions or {}).get(task, 0) for task in slots}
         self._in_flight: dict[str, deque[asyncio.Task[GradedGroup]]] = {task: deque() for task in slots}
 
@@ -78,10 +81,13 @@ class GroupStream:
                         continue
                     dropped.append(group)
                     if len(dropped) > self._max_dropped:
+                        self._check(dropped)
                         raise NothingToLearn(_explanation(dropped))
                     if self._max_lag > 0:
                         self._start(task, 1)
-        return Batch(tuple(group for groups in taken.values() for group in groups), tuple(dropped))
+        batch = tuple(group for groups in taken.values() for group in groups)
+        self._check((*batch, *dropped))
+        return Batch(batch, tuple(dropped))
 
     async def close(self) -> None:
         """Cancels what is in flight."""

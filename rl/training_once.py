@@ -116,6 +116,8 @@ class TrainingOnce:
 
         def report(latest: SupervisedReport) -> None:
             nonlocal done
+            if not done and latest.num_too_long:
+                self.display.note(f"{latest.num_too_long} demonstrations have more tokens than long_context and are left out")
             self.display.advance(latest.step - done)
             done = latest.step
             name = stage or "teacher"

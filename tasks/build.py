@@ -76,3 +76,16 @@ def _from_data(name: str, settings: TaskSettings, seed: int) -> Task:
 def training_problems(task: Task, number: int) -> list[Problem]:
     """The first training problems, none twice: all that a pool has, if they are fewer."""
     return list(distinct(task.train, number if task.train.size is None else min(number, task.train.size)))
+
+
+def most_images(task: Task, calls: int) -> int:
+    """The most images that a rollout of any problem can have, where each of `calls` tool calls may return one.
+
+    A pool of data is counted whole, undecoded; of a family's endless problems the first and the held-out ones stand for all.
+    """
+    pool = task.train.problems if isinstance(task.train, PoolSource) else ()
+    stored = [problem for problems in (pool, task.heldout) if isinstance(problems, StoredProblems) for problem in problems.stored]
+    decoded = () if isinstance(task.heldout, StoredProblems) else (task.train.problem(0), *task.heldout)
+    counts = [problem.num_images + bool(problem.tools) * calls for problem in stored]
+    counts += [sum(len(message.images) for message in problem.messages) + bool(problem.tools) * calls for problem in decoded]
+    return max(counts)

@@ -31,6 +31,10 @@ class StoredProblem:
     tools: tuple[str, ...] = ()
     expected_calls: int | None = None
 
+    @property
+    def num_images(self) -> int:
+        return sum(isinstance(part, StoredImage) for message in self.messages for part in message.parts)
+
     def decode(self) -> Problem:
         messages = tuple(message.decode() for message in self.messages)
         return Problem(self.id, messages, self.target, self.reward, self.source, self.tools, self.expected_calls)

@@ -29,7 +29,7 @@ class TaskSettings(Settings):
     options: dict[str, bool | int | float | str] = Field({}, description="options of the family, such as its difficulty")
     tools: tuple[str, ...] = Field((), description="tools that the problems of `data` may call; a family brings its own")
     on_bad_row: Literal["error", "skip"] = Field(
-        "error", description="what a row that cannot be read does; skipped ones are counted and listed"
+        "error", description="what a row that cannot be read does; skipped ones are counted, and the first is shown"
     )
 
     @model_validator(mode="after")

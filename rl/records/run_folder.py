@@ -108,10 +108,14 @@ class RunFolder:
         """Makes the folder this run's alone while the context lasts, and writes `config.yaml`.
 
         A folder with the same settings is continued (`FREE_KEYS` may differ). Raises `RunFolderError` where another run's settings
-        or another live process holds it.
+        or another live process holds it, or nothing can be written there.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "a+b") as lock:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            opened = open(self.path / ".lock", "a+b")  # noqa: SIM115
+        except OSError as error:
+            raise RunFolderError(f"{self.path} cannot be written: {error.strerror}; choose another place: runs=<folder>") from error
+        with opened as lock:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

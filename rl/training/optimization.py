@@ -1,5 +1,6 @@
 """A policy with its optimizer and schedule on one or more ranks: what reinforcement and supervised learning share."""
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -88,14 +89,23 @@ class Optimization:
         self.accelerator.backward(loss * self.ranks)
 
     def step(self) -> float:
-        """Clips, steps, clears; gives the norm of the gradient before clipping, over all ranks."""
-        norm = self.accelerator.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
+        """Clips, steps, clears; gives the norm of the gradient before clipping, over all ranks.
+
+        Raises `FloatingPointError`, the weights as they were, where that norm is no number: one such step would make every weight NaN.
+        """
+        clipped = self.accelerator.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
+        norm = float(clipped.full_tensor() if isinstance(clipped, DTensor) else clipped)
+        if not math.isfinite(norm):
+            raise FloatingPointError(
+                f"the gradient of optimizer step {self.steps_done + 1} is not finite (norm {norm}), and the policy was left as it was: "
+                f"lower the learning rate (optimizer.lr={self.settings.lr:g}), or take policy.dtype=float32"
+            )
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.steps_done += 1
-        return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+        return norm
 
     def checkpoint_activations(self) -> None:
         """Recompute activations in the backward pass: less memory, about a third more time."""

@@ -163,6 +163,7 @@ def test_what_is_longer_than_the_long_context_is_left_out_and_counted(path: Path
     made = trainer(path, tmp_path, SETTINGS.model_copy(update={"long_context": 40}), examples)
     too_long = {id(d) for d in examples if d.tree.num_tokens > 40}
     assert made.num_too_long == len(too_long) > 0
+    assert made.advance().num_too_long == len(too_long)
     assert not too_long & {id(d) for batch in islice(made._phases[1], 30) for d in batch}
 
 

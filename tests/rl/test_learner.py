@@ -321,3 +321,14 @@ def test_the_loss_of_the_learner_reads_every_token_of_a_response_once(path: Path
     learner.update(batch)
     assert len(seen) > 1
     assert sum(seen) == batch.denominators().num_tokens
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_and_leaves_the_weights_as_they_were(path: Path) -> None:
+    optimization = make_learner(path, settings()).optimization
+    before = optimization.weights()
+    for parameter in optimization.policy.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    with pytest.raises(FloatingPointError, match="optimizer step 1 is not finite"):
+        optimization.step()
+    assert_same(optimization.weights(), before, 0.0)
+    assert optimization.steps_done == 0

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.outcome import Grade, Outcome, Ungraded
+from rewards.plugins import load_plugin
 from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import TooManyUngraded
 from rl.graded import GradedGroup, GradedRollout
-from rl.query_filter import PassRate, is_kept, kept_problems, pass_rates, table_key, waves
+from rl.query_filter import PassRate, graders, is_kept, kept_problems, pass_rates, table_key, waves
 from rollouts.rollout import Given, Rollout, Sampled
 from tasks.message import ImagePart, Message, text_message
 from tasks.problem import CountTarget, Problem
@@ -125,6 +126,19 @@ def test_the_tables_name_changes_with_policy_queries_pixels_rewards_and_sampling
     key = table_key("policy", [asked], [16], "s")
     assert key == table_key("policy", [problem("a")], [16], "s")
     assert len({key, *(table_key(*arguments) for arguments in changed)}) == 8
+
+
+def test_a_reward_of_ones_own_that_is_edited_is_another_grader(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    code = "from rewards import Grade, reward\n\n@reward('query_filter_own', target='any')\ndef own(target, transcript):\n"
+    code += "    return Grade(1.0)\n"
+    file.write_text(code)
+    load_plugin(str(file))
+    asked = [replace(problem("a"), reward="query_filter_own"), problem("b")]
+    first = graders(asked)
+    assert graders(asked) == first
+    file.write_text(code.replace("1.0", "0.5"))
+    assert graders(asked) != first
 
 
 class FixedAnswers:

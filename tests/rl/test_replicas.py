@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from rl.cluster import RayGenerator
+import pytest
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError
+
+from rl.cluster import RayGenerator, RayObject, check_gpus
 from rollouts.generator import Continuation, Generated, Request, Sampling
 
 
@@ -78,3 +81,48 @@ async def test_requests_made_while_others_are_under_way_travel_together() -> Non
     assert (replica.calls, len(replica.served)) == (2, 6)
     replica.ends.set()
     await asyncio.gather(*pending)
+
+
+class Dead(Replica):
+    """Answers every call with an error of Ray's."""
+
+    def __init__(self, error: RayError) -> None:
+        super().__init__()
+        self.error = error
+
+    async def remote(self, method: str, requests: Sequence[Request]) -> AsyncIterator[asyncio.Future[object]]:
+        raise self.error
+        yield
+
+
+@pytest.mark.parametrize("error", [ActorDiedError(), OutOfMemoryError("ended for memory")], ids=["died", "memory"])
+async def test_nobody_waits_for_a_replica_that_is_gone(error: RayError) -> None:
+    with pytest.raises(RuntimeError, match="a generator process died"):
+        await asyncio.wait_for(RayGenerator([Dead(error)]).generate(request(1)), 5.0)
+
+
+class Failing:
+    """An actor whose every call raises `cause` over there, which Ray reports with the traceback of its process."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+
+    @property
+    def call(self) -> "Failing":
+        return self
+
+    async def remote(self, method: str, *arguments: object) -> object:
+        raise RayTaskError("call", "Traceback (most recent call last): ...", self.cause).make_dual_exception_instance()
+
+
+async def test_an_error_in_an_actor_is_raised_as_it_was_there() -> None:
+    cause = ValueError("cold_start.short_context=8: every demonstration is longer; raise it")
+    with pytest.raises(ValueError, match="every demonstration is longer") as caught:
+        await RayObject([Failing(cause)]).call("advance")
+    assert caught.value is cause
+
+
+def test_processes_that_would_wait_for_a_gpu_for_ever_are_refused() -> None:
+    check_gpus(2, 1, 3)
+    with pytest.raises(ValueError, match=r"1 more .* of this machine's 2 only 0 are free: lower rollout.replicas"):
+        check_gpus(2, 1, 2)

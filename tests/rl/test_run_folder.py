@@ -60,6 +60,13 @@ def test_a_folder_in_use_by_another_process_is_refused_and_free_after_a_kill(tmp
         pass
 
 
+def test_a_place_where_nothing_can_be_written_is_named_with_the_key_to_change(tmp_path: Path):
+    (tmp_path / "runs").write_text("a file, not a folder")
+    message = re.escape(f"{tmp_path / 'runs' / 'one'} cannot be written: Not a directory; choose another place: runs=")
+    with pytest.raises(RunFolderError, match=message), RunFolder(tmp_path / "runs" / "one").claimed(config_of("one")):
+        pass
+
+
 def test_a_folder_without_config_is_no_run(tmp_path: Path):
     with pytest.raises(RunFolderError, match="no run folder"):
         RunFolder(tmp_path).config()

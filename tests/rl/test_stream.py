@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -280,3 +280,39 @@ def test_an_attempt_that_raises_ends_the_run_with_its_error() -> None:
 
     with pytest.raises(ValueError, match="broken at 0"):
         asyncio.run(run(make_stream(attempt, {"algebra": 2}, 1), Policy(), 2))
+
+
+def test_a_batch_that_is_not_fit_to_be_trained_on_stops_the_run_before_its_update() -> None:
+    policy, seen = Policy(), list[int]()
+
+    def check(groups: Sequence[GradedGroup]) -> None:
+        seen.append(len(groups))
+        if len(seen) == 2:
+            raise RuntimeError("a generator process died")
+
+    stream = make_stream(attempts(policy, 0, 0.0, 0), {"algebra": 2}, 0, check=check)
+    with pytest.raises(RuntimeError, match="a generator process died"):
+        asyncio.run(run(stream, policy, 3))
+    assert (seen, policy.version) == ([2, 2], 1)
+
+
+def test_where_all_groups_are_dropped_the_check_may_say_why() -> None:
+    async def attempt(problem: Problem, position: int) -> GradedGroup:
+        return GradedGroup(problem, (), ("RuntimeError: a generator process died",) * 2)
+
+    def check(groups: Sequence[GradedGroup]) -> None:
+        raise RuntimeError(groups[0].failures[0])
+
+    with pytest.raises(RuntimeError, match="a generator process died"):
+        asyncio.run(make_stream(attempt, {"algebra": 2}, 0, max_refills=1, check=check).take())
+
+
+def test_a_batch_whose_rollouts_were_all_left_out_stops_the_run_with_the_keys_to_change() -> None:
+    async def attempt(problem: Problem, position: int) -> GradedGroup:
+        group = graded(problem, 0, (Grade(0.0), Grade(1.0)))
+        return replace(group, members=tuple(replace(member, left_out=True) for member in group.members))
+
+    policy = Policy()
+    with pytest.raises(NothingToLearn, match=r"4 of 4 were ended by a limit and left out, 0 could not .* rollout.over_limit=penalised"):
+        asyncio.run(run(make_stream(attempt, {"algebra": 2}, 0, refill=False), policy, 1))
+    assert policy.version == 0

@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from pydantic import JsonValue
 
 from rl.config.task_settings import TaskSettings
-from tasks.build import build_task
+from tasks.build import build_task, most_images
 from tasks.errors import TaskError
 from tasks.families import FAMILIES
 from tasks.source import is_heldout
@@ -63,6 +64,23 @@ def test_data_is_a_pool_whose_split_no_seed_moves(tmp_path: Path) -> None:
     epochs = [[task.train.problem(position).id for position in range(20)] for task in (first, second)]
     assert sorted(epochs[0]) == sorted(epochs[1])
     assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(("tools", "most"), [((), 3), (("image_zoom_in_tool",), 3 + 8)])
+def test_the_row_with_the_most_images_counts_wherever_it_stands(tmp_path: Path, tools: tuple[str, ...], most: int) -> None:
+    for number in range(3):
+        PIL.Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    images = [["0.png"]] * 10 + [["0.png", "1.png", "2.png"]] + [[]] * 10
+    rows = ({"prompt": f"{n}+1?", "images": found, "target": n + 1} for n, found in enumerate(images))
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = build_task("sums", TaskSettings(data=str(path), reward="math", heldout=2, tools=tools), 0)
+    assert most_images(task, calls=8) == most
+
+
+def test_the_images_of_a_family_are_counted_on_its_heldout_problems() -> None:
+    assert most_images(build_task("a", TaskSettings(family="algebra", heldout=2), 0), calls=8) == 0
+    assert most_images(build_task("c", TaskSettings(family="counting", heldout=2), 0), calls=8) == 1
 
 
 def test_skipped_rows_are_reported(tmp_path: Path) -> None:
