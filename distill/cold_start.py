@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,19 +12,21 @@ from distill.imitated import Imitated, content
 from distill.supervised import Demonstration, SupervisedReport, SupervisedTrainer
 from distill.worked_turns import WorkedTurns, record
 from rl.assembly import tool_runner, uses_bfloat16
+from rl.cached_folder import is_complete, made_once
 from rl.cluster import RayObject
 from rl.config.settings import RunSettings
-from rl.config.supervised_settings import ColdStartSettings
+from rl.config.supervised_settings import SupervisedSettings
 from rl.training.tree import Tree
 from rollouts.render import Renderer
 from rollouts.tools.runner import ToolRunner
+from tasks.errors import TaskError
 
 Report = Callable[[SupervisedReport], None]
 
 
 async def cold_start(
     settings: RunSettings,
-    supervised: ColdStartSettings,
+    supervised: SupervisedSettings,
     start: Path,
     start_key: str,
     imitated: Sequence[Imitated],
@@ -33,11 +34,12 @@ async def cold_start(
     report: Report,
 ) -> Path:
     """The folder of the best supervised policy that the demonstrations allow; made once for equal content."""
+    if not imitated:
+        raise TaskError("no task has demonstrations of its own to train on; give cold_start.data, or cold_start.enabled=false")
     folder = settings.cache / "cold_starts" / content_key(settings, supervised, start_key, imitated)
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        await _train(settings, supervised, start, imitated, folder, trainer, report, None)
-        (folder / "complete").touch()
+    if not is_complete(folder):
+        with made_once(folder) as work:
+            await _train(settings, supervised, start, imitated, work, trainer, report, None)
     return folder
 
 
@@ -63,7 +65,7 @@ async def further_supervised(
 
 async def _train(
     settings: RunSettings,
-    supervised: ColdStartSettings,
+    supervised: SupervisedSettings,
     start: Path,
     imitated: Sequence[Imitated],
     folder: Path,
@@ -100,11 +102,13 @@ async def _trees(settings: RunSettings, one: Imitated, renderer: Renderer, runne
     return [await record(settings, one, renderer, runner)]
 
 
-def content_key(settings: RunSettings, supervised: ColdStartSettings, start_key: str, imitated: Sequence[Imitated]) -> str:
+def content_key(settings: RunSettings, supervised: SupervisedSettings, start_key: str, imitated: Sequence[Imitated]) -> str:
     """What a cold start is made of, as a name: tools count where demonstrations call them, since what these return is trained with."""
     with_tools = any(isinstance(one, WorkedTurns) for one in imitated)
     tools = settings.rollout.tools.model_dump(mode="json") if with_tools else None
-    digest = hashlib.sha256(json.dumps([start_key, supervised.model_dump(mode="json"), settings.seed, tools, 4]).encode())
+    digest = hashlib.sha256(
+        json.dumps([start_key, supervised.model_dump(mode="json"), settings.seed, tools, uses_bfloat16(settings), 5]).encode()
+    )
     for one in imitated:
         for piece in content(one):
             digest.update(piece)

@@ -6,19 +6,16 @@ from distill.conversation import worked_answer
 from distill.conversation_file import read_conversations
 from distill.imitated import Imitated
 from distill.worked_turns import WorkedTurns
-from rl.config.supervised_settings import ColdStartSettings
+from rl.config.supervised_settings import DemonstrationSettings
 from tasks.build import Task
-from tasks.errors import TaskError
 from tasks.family import Example
 
 
-def imitated_by(supervised: ColdStartSettings, tasks: Mapping[str, Task]) -> list[Imitated]:
-    """The user's demonstrations, or equally many of each task that has some."""
+def imitated_by(supervised: DemonstrationSettings, tasks: Mapping[str, Task]) -> list[Imitated]:
+    """The user's demonstrations, or equally many of each task that has some; none where no task has."""
     if supervised.data is not None:
         return list(read_conversations(supervised.data))
     makers = [task.demonstrations for task in tasks.values() if task.demonstrations is not None]
-    if not makers and supervised.enabled:
-        raise TaskError("cold_start: no task has demonstrations of its own; give cold_start.data, or cold_start.enabled=false")
     share = supervised.demonstrations // max(1, len(makers))
     return [_worked(example) for make in makers for example in make(share)]
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from rl.config.supervised_settings import ColdStartSettings
+from rl.config.supervised_settings import SupervisedSettings
 from rl.training.batch import packed_passes
 from rl.training.model import SoftmaxSettings
 from rl.training.optimization import Optimization
@@ -70,10 +70,10 @@ def denominator(lengths: Sequence[int], weighting: LossWeighting) -> float:
 
 
 class SupervisedTrainer:
-    """Trains in two phases: first on what fits the short context, then on all, long mixed with short; text and image 1:1 in every batch."""
+    """Trains in two phases: first on what fits the short context, then on all, long mixed with short."""
 
     def __init__(
-        self, path: Path, settings: ColdStartSettings, demonstrations: Sequence[Demonstration], seed: int, best: Path, *, bfloat16: bool
+        self, path: Path, settings: SupervisedSettings, demonstrations: Sequence[Demonstration], seed: int, best: Path, *, bfloat16: bool
     ) -> None:
         torch.manual_seed(seed)
         self._settings = settings
@@ -89,7 +89,7 @@ class SupervisedTrainer:
         short = [d for d in training if d.tree.num_tokens <= settings.short_context]
         if not short:
             raise ValueError(f"cold_start.short_context={settings.short_context}: every demonstration is longer; raise it")
-        self._phases = (_batches(short, settings.batch_size, seed), _batches(training, settings.batch_size, seed + 1))
+        self._phases = (self._batches(short, seed), self._batches(training, seed + 1))
         self._second_phase = round((1.0 - settings.long_share) * settings.steps)
         self._best = (0, math.inf)
 
@@ -111,6 +111,15 @@ class SupervisedTrainer:
         done = optimization.steps_done == settings.steps or waited >= settings.patience * settings.validate_every
         return SupervisedReport(optimization.steps_done, sum(losses) / len(losses), validation, *self._best, done, self.num_too_long)
 
+    def _batches(self, demonstrations: Sequence[Demonstration], seed: int) -> Iterator[list[Demonstration]]:
+        """Endless batches. Each demonstration is used before any is used again; those with images and those without apart if `balanced`."""
+        rng = random.Random(seed)
+        apart = [[d for d in demonstrations if d.has_images == has] for has in (False, True)]
+        kinds = apart if self._settings.balanced else [list(demonstrations)]
+        streams = [_shuffled(kind, rng) for kind in kinds if kind]
+        while True:
+            yield [next(streams[i % len(streams)]) for i in range(self._settings.batch_size)]
+
     def _loss(self, batch: Sequence[Demonstration], *, train: bool) -> float:
         """Loss of one global batch; with `train`, its gradient is added too."""
         weighting = self._settings.loss_weighting
@@ -128,15 +137,6 @@ class SupervisedTrainer:
                 self._optimization.backward(share)
             loss = loss + share.detach()
         return float(self._optimization.summed_over_ranks({"loss": loss})["loss"])
-
-
-def _batches(demonstrations: Sequence[Demonstration], size: int, seed: int) -> Iterator[list[Demonstration]]:
-    """Endless batches, half with images and half without where there are both; every kind is used up before it is shuffled again."""
-    rng = random.Random(seed)
-    kinds = [[d for d in demonstrations if d.has_images == has] for has in (False, True)]
-    streams = [_shuffled(kind, rng) for kind in kinds if kind]
-    while True:
-        yield [next(streams[i % len(streams)]) for i in range(size)]
 
 
 def _shuffled(items: Sequence[Demonstration], rng: random.Random) -> Iterator[Demonstration]:

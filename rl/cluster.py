@@ -32,8 +32,9 @@ TRAVEL_TOGETHER_S = 0.01
 class Cluster:
     """A Ray session of our own on this machine, or the cluster that RAY_ADDRESS names. Leaving the context ends all our actors."""
 
-    def __init__(self, on_cpu: bool) -> None:
+    def __init__(self, on_cpu: bool, gpu_share: float = 1.0) -> None:
         self._on_cpu = on_cpu
+        self._gpu_share = gpu_share
         self._gpus: int | None = None
         self._actors: list[Any] = []
 
@@ -70,10 +71,10 @@ class Cluster:
     def actors(self, number: int, *, preload: str, threads: int = 1, group: bool = False) -> list[Any]:
         """Processes that import `preload` at once, each to hold one object later; with `group` they form one torch process group.
 
-        Each takes a GPU where there are some. Raises `ValueError` where this machine has too few.
+        Each takes `gpu_share` of a GPU where there are some. Raises `ValueError` where this machine has too few.
         """
         if self._gpus is not None:
-            check_gpus(len(self._actors), number, self._gpus)
+            check_gpus(len(self._actors), number, self._gpus, self._gpu_share)
         places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
         rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
         grouped = group and number > 1
@@ -81,7 +82,7 @@ class Cluster:
 
     def _actor(self, environment: Mapping[str, str], threads: int, preload: str) -> Any:
         variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "MALLOC_ARENA_MAX": "1", **environment}
-        resources = {"num_cpus": threads} if self._on_cpu else {"num_cpus": 1, "num_gpus": 1}
+        resources = {"num_cpus": threads} if self._on_cpu else {"num_cpus": 1, "num_gpus": self._gpu_share}
         handle = ray.remote(_Host).options(runtime_env={"env_vars": variables}, max_concurrency=1000, **resources).remote(preload)
         self._actors.append(handle)
         return handle
@@ -93,12 +94,17 @@ class Cluster:
             self._actors.remove(actor)
 
 
-def check_gpus(taken: int, wanted: int, there: int) -> None:
-    """Raises `ValueError` where Ray would wait, without a word and for ever, for a GPU that nobody gives back."""
-    if taken + wanted > there:
+def check_gpus(taken: int, wanted: int, there: int, share: float) -> None:
+    """Raises `ValueError` where Ray would wait, without a word and for ever, for a GPU that nobody gives back.
+
+    A GPU holds as many processes as have room for their share of it.
+    """
+    room = there * int(1 / share)
+    if taken + wanted > room:
         raise ValueError(
-            f"{wanted} more process(es) take a GPU each, and of this machine's {there} only {there - taken} are free: lower "
-            "rollout.replicas or learner.ranks, name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
+            f"{wanted} more process(es) take {share:g} of a GPU each, and of the {room} that fit on this machine's {there} GPUs "
+            f"only {room - taken} are left: lower gpu_share so that they share one, lower rollout.replicas or learner.ranks, "
+            "name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
         )
 
 

@@ -21,6 +21,7 @@ from transformers import (
     Qwen3VLVideoProcessor,
 )
 
+from rl.cached_folder import MARK, is_complete, made_once
 from rl.config.supervised_settings import TinyPolicySettings
 
 # The tokens that Qwen3-VL's template uses, in its order.
@@ -57,7 +58,7 @@ def build_tiny_policy(
     words = sorted(AutoTokenizer.from_pretrained(tokenizer_of).get_vocab().items()) if tokenizer_of else texts
     content = json.dumps([settings.model_dump(), words, seed, 1], ensure_ascii=False).encode()
     folder = cache / "policies" / hashlib.sha256(content).hexdigest()[:16]
-    if (folder / "complete").exists():
+    if is_complete(folder):
         return folder
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of) if tokenizer_of else _tokenizer(texts, settings.vocab_size, settings.words)
     half = [0.5, 0.5, 0.5]
@@ -69,9 +70,9 @@ def build_tiny_policy(
     model = Qwen3VLForConditionalGeneration(_config(settings, tokenizer))
     # Position embeddings of the default scale would drown in the patch embeddings of an untrained tower.
     torch.nn.init.normal_(model.model.visual.pos_embed.weight, std=0.5)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    (folder / "complete").touch()
+    with made_once(folder) as work:
+        model.save_pretrained(work)
+        processor.save_pretrained(work)
     return folder
 
 
@@ -90,7 +91,7 @@ def resolve_policy(name: str, key: str = "policy.path") -> Path:
 
 def copy_policy(source: Path, folder: Path) -> None:
     """A copy of a checkpoint without the mark of a cached one: the name of `folder` does not stand for its content (see `policy_key`)."""
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("complete"), dirs_exist_ok=True)
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(MARK), dirs_exist_ok=True)
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -103,7 +104,7 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def policy_key(folder: Path) -> str:
     """Differs whenever the files of a checkpoint do: by content where we made and cached it, else by names, sizes and times of change."""
-    if (folder / "complete").exists():
+    if is_complete(folder):
         return folder.name
     files = sorted(file for file in folder.iterdir() if file.is_file())
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -54,11 +54,11 @@ class Recipe:
         settings = self._settings
         disable_progress_bar()
         interruption = Interruption()
-        with Progress(settings.name) as display, Cluster(on_cpu=not torch.cuda.is_available()) as cluster:
+        with Progress(settings.name) as display, Cluster(not torch.cuda.is_available(), settings.gpu_share) as cluster:
             for name, task in self._tasks.items():
                 if task.bad_rows:
-                    first = task.bad_rows[0]
-                    display.note(f"tasks.{name}: {len(task.bad_rows)} rows were skipped, the first is {first.where}: {first.reason}")
+                    row = task.bad_rows[0]
+                    display.note(f"tasks.{name}: {len(task.bad_rows)} rows were skipped, the first is {row.where}: {row.reason}")
             self._checkpoint = newest_checkpoint(self._folder.path / "checkpoints", display.note)
             last_step = self._checkpoint.progress.next_step if self._checkpoint else 0
             generator = RayGenerator(cluster.actors(settings.rollout.replicas, preload=engine_preload(settings.rollout.engine)))

@@ -42,7 +42,7 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
 def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
     """The settings of every stage: the common ones with the stage's own keys. Raises `ConfigError` with every mistake.
 
-    All but the first have no cold start, unless that is what the stage is. A task that is null is none of the stage's.
+    All but the first have no cold start, unless that is what the stage is or it asks for one. A task that is null is none of the stage's.
     """
     common = settings.model_dump(mode="json", exclude={"stages"})
     found: dict[str, RunSettings] = {}
@@ -56,7 +56,8 @@ def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
         except ValidationError as error:
             mistakes += [f"stages.{name}: {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
             continue
-        found[name] = stage if place == 0 or stage.method == "sft" else _without_cold_start(stage)
+        keeps = place == 0 or stage.method == "sft" or "cold_start.enabled" in settings.stages[name]
+        found[name] = stage if keeps else _without_cold_start(stage)
         earlier = list(settings.stages)[:place]
         mistakes += [f"stages.{name}: {STAGE}{other} is no earlier stage" for other in _referred(stage) if other not in earlier]
     if mistakes:

@@ -6,7 +6,7 @@ from rl.config.plan_warnings import warnings
 from rl.config.policy_shape import PolicyShape, policy_shape
 from rl.config.processes import Actor, Machine, processes, this_machine
 from rl.config.settings import RunSettings
-from rl.config.supervised_settings import ColdStartSettings
+from rl.config.supervised_settings import DemonstrationSettings
 from tasks.mixture import slots
 
 
@@ -124,7 +124,7 @@ def _loop_stages(settings: RunSettings, heldout: int) -> list[tuple[str, str, in
     return stages
 
 
-def _supervised(settings: ColdStartSettings) -> str:
+def _supervised(settings: DemonstrationSettings) -> str:
     examples = settings.data or f"{settings.demonstrations} examples"
     return f"{settings.steps:,} steps of {settings.batch_size}, {examples}"
 

@@ -41,7 +41,7 @@ def _parameters(plan: Plan) -> str:
 def _processes(plan: Plan) -> Table:
     table = _table("process", "", "CPUs", "GPUs", "threads", "memory, GiB (rough)")
     for actor in plan.actors:
-        table.add_row(actor.role, f"x {actor.count}", str(actor.cpus), str(actor.gpus), str(actor.threads), _memory(actor))
+        table.add_row(actor.role, f"x {actor.count}", str(actor.cpus), f"{actor.gpus:g}", str(actor.threads), _memory(actor))
     machine = plan.machine
     total = f"{plan.memory_gib:.1f}" if plan.memory_gib is not None else "?"
     table.add_row("in all", "", "", "", "", f"{total} of {machine.memory_gib:.1f}", style="bold")

@@ -34,7 +34,7 @@ def _hardware(settings: RunSettings, machine: Machine, actors: Sequence[Actor]) 
     by_role = {actor.role: actor for actor in actors}
     gpus = sum(actor.count * actor.gpus for actor in actors)
     if gpus > machine.gpus:
-        yield f"the actors take {gpus} GPUs and there are {machine.gpus}: on a cluster the rest must come from other nodes"
+        yield f"the actors take {gpus:g} GPUs and there are {machine.gpus}: lower gpu_share to share them, or name a cluster in RAY_ADDRESS"
     if not gpus:
         sampling = by_role["generator"].count * by_role["generator"].threads
         training = by_role["learner"].count * by_role["learner"].threads

@@ -31,7 +31,7 @@ class Actor:
     role: str
     count: int
     cpus: int
-    gpus: int
+    gpus: float
     threads: int
     memory_gib: float | None
 
@@ -52,7 +52,7 @@ def bytes_per_value(settings: RunSettings, machine: Machine) -> int:
 
 def processes(settings: RunSettings, shape: PolicyShape | None, machine: Machine) -> tuple[Actor, ...]:
     """The driver, the actors that it starts, and the reward workers."""
-    gpus, trains = int(machine.gpus > 0), settings.uses_loop
+    gpus, trains = settings.gpu_share if machine.gpus else 0.0, settings.uses_loop
     weights = (shape.parameters * bytes_per_value(settings, machine) / GIB) if shape else None
     base = VLLM_BASE_GIB if settings.rollout.engine == "vllm" else TORCH_BASE_GIB
     cache = 0.0 if gpus else settings.rollout.kv_cache_mib / 1024

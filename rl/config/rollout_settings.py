@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rl.config.base import Count, NonNegative, Positive, Settings, Share
+from rl.config.strict_settings import Count, NonNegative, Positive, Settings, Share
 
 OverLimit = Literal["graded", "left_out", "penalised"]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rl.config.base import Count, NonNegative, Positive, Settings, Share
 from rl.config.rollout_settings import EvaluationSettings, QueryFilterSettings, RolloutSettings
+from rl.config.strict_settings import Count, NonNegative, Positive, Settings, Share
 from rl.config.supervised_settings import ColdStartSettings, OptimizerSettings, PolicySettings
 from rl.config.task_settings import TaskSettings
 from rl.config.teaching_settings import DistillationSettings, PreferenceSettings
@@ -114,6 +114,9 @@ class RunSettings(Settings):
         description="rl: reinforcement learning, on-policy distillation or both; sft: the cold start alone; off_policy_distill: imitation; "
         "dpo: preference optimisation",
     )
+    gpu_share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0, description="share of a GPU that each process takes; 0.5 puts a generator and the learner on one"
+    )
     further_supervised_s: Positive | None = Field(
         None, description="the control of equal compute: this many seconds more of supervised training in place of reinforcement learning"
     )
@@ -182,6 +185,14 @@ class RunSettings(Settings):
         if self.method == "rl" and self.distillation.teachers and self.loop.refill:
             raise ValueError(
                 "loop.refill drops groups of equal rewards, and a teacher has something to say of those too: loop.refill=false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_rank_has_a_gpu(self) -> "RunSettings":
+        if self.learner.ranks > 1 and self.gpu_share <= 0.5:
+            raise ValueError(
+                f"gpu_share={self.gpu_share:g} would put two of learner.ranks={self.learner.ranks} on one GPU: NCCL refuses that"
             )
         return self
 

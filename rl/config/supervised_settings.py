@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rl.config.base import Count, NonNegative, Positive, Settings, Share
+from rl.config.strict_settings import Count, NonNegative, Positive, Settings, Share
 
 
 class TinyPolicySettings(Settings):
@@ -40,12 +40,9 @@ class OptimizerSettings(Settings):
     max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
 
 
-class ColdStartSettings(Settings):
-    """Supervised training on a small fixed set of demonstrations."""
+class SupervisedSettings(Settings):
+    """How demonstrations are trained on."""
 
-    enabled: bool = Field(True, description="false starts RL from the policy as it is")
-    demonstrations: Count = Field(512, description="number of demonstrations, text and image 1:1")
-    data: str | None = Field(None, description="a .jsonl, .parquet or `hf:` table of messages instead of the families' own demonstrations")
     steps: Count = Field(400, description="optimizer steps, both phases together")
     batch_size: Count = Field(32, description="demonstrations in an optimizer step")
     loss_weighting: Literal["token", "sample", "sqrt"] = Field(
@@ -58,5 +55,19 @@ class ColdStartSettings(Settings):
     validate_every: Count = Field(25, description="steps between validations; the checkpoint with the lowest validation loss is kept")
     patience: Count = Field(6, description="validations without a better one after which the cold start ends")
     micro_batch_tokens: Count = Field(8192, description="tokens of a forward-backward pass, at the most")
+    balanced: bool = Field(
+        True, description="half of a batch with images, half without, where there are both; false takes them in the shares they have"
+    )
     freeze_vision: bool = Field(False, description="keep the vision tower and merger as they are")
     optimizer: OptimizerSettings = OptimizerSettings(lr=2e-3, warmup_steps=50, decay="cosine", weight_decay=0.01)
+
+
+class DemonstrationSettings(SupervisedSettings):
+    """Supervised training on a small fixed set of demonstrations."""
+
+    demonstrations: Count = Field(512, description="number of demonstrations, equally many of each task that has some")
+    data: str | None = Field(None, description="a .jsonl, .parquet or `hf:` table of messages instead of the families' own demonstrations")
+
+
+class ColdStartSettings(DemonstrationSettings):
+    enabled: bool = Field(True, description="false starts RL from the policy as it is")

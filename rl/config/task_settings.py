@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from rl.config.base import Count, Positive, Settings
+from rl.config.strict_settings import Count, Positive, Settings
 
 RewardSetting = str | dict[str, float | dict[str, JsonValue]] | None
 

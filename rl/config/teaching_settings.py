@@ -4,8 +4,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from rl.config.base import Count, NonNegative, Positive, Settings
-from rl.config.supervised_settings import ColdStartSettings, TinyPolicySettings
+from rl.config.strict_settings import Count, NonNegative, Positive, Settings
+from rl.config.supervised_settings import DemonstrationSettings, SupervisedSettings, TinyPolicySettings
 
 
 class TeacherSettings(Settings):
@@ -20,7 +20,7 @@ class TeacherSettings(Settings):
     )
     sources: tuple[str, ...] = Field((), description="tasks that it teaches; empty: those that no other teacher names")
     tiny: TinyPolicySettings = TinyPolicySettings()
-    cold_start: ColdStartSettings = ColdStartSettings()
+    cold_start: DemonstrationSettings = DemonstrationSettings()
 
 
 ResponseFilter: TypeAlias = Literal["ungraded", "incomplete", "wrong_final", "repetition", "language_mixing", "guess"]
@@ -39,7 +39,7 @@ class OffPolicySettings(Settings):
     )
     min_reasoning_chars: Count = Field(16, description="an answer with fewer characters besides its final answer is a guess")
     per_problem: Count | None = Field(None, description="answers of a problem that are kept at the most; null keeps all")
-    supervised: ColdStartSettings = ColdStartSettings()
+    supervised: SupervisedSettings = SupervisedSettings()
 
 
 class DistillationSettings(Settings):

@@ -148,6 +148,16 @@ def test_batches_hold_text_and_image_one_to_one_and_use_up_every_kind(path: Path
     assert len(set(seen[kinds : 2 * kinds])) == kinds
 
 
+def test_batches_that_need_not_be_balanced_hold_what_the_demonstrations_do(path: Path, tmp_path: Path) -> None:
+    examples = demonstrations()
+    few_images = [d for d in examples if not d.has_images] + [d for d in examples if d.has_images][:3]
+    made = trainer(path, tmp_path, SETTINGS.model_copy(update={"balanced": False, "batch_size": 1}), few_images)
+    training = len(few_images) - len(made._validation)
+    seen = [d for (d,) in islice(made._phases[1], training)]
+    assert len({id(d) for d in seen}) == training
+    assert sum(d.has_images for d in seen) <= 3
+
+
 def test_validation_demonstrations_are_never_trained_on(path: Path, tmp_path: Path) -> None:
     examples = demonstrations()
     made = trainer(path, tmp_path, examples=examples)

@@ -211,6 +211,12 @@ def test_a_value_that_is_no_yaml_is_told_to_take_quotes() -> None:
     assert load([TASK, "name='[1'"]).name == "[1"
 
 
+def test_two_ranks_on_one_gpu_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"gpu_share=0.5 would put two of learner.ranks=2 on one GPU"):
+        load(["config=reasoning_rl", "gpu_share=0.5", "learner.ranks=2"])
+    assert load(["config=reasoning_rl", "gpu_share=0.5"]).gpu_share == 0.5
+
+
 def test_an_unknown_preset_names_the_nearest() -> None:
     assert refusal("config=reasonning_rl").startswith("unknown preset 'reasonning_rl'; did you mean 'reasoning_rl'?")
 

@@ -195,6 +195,9 @@ def test_one_mini_batch_is_no_warning_where_rollouts_lag() -> None:
 def test_more_gpus_than_there_are_is_warned_of() -> None:
     found = plan(settings("rollout.replicas=2"), Machine(cores=16, gpus=1, memory_gib=128.0))
     assert found.warnings[0].startswith("the actors take 3 GPUs and there are 1")
+    shared = plan(settings("rollout.replicas=1", "gpu_share=0.5"), Machine(cores=16, gpus=1, memory_gib=128.0))
+    assert not any("GPUs" in warning for warning in shared.warnings)
+    assert [actor.gpus for actor in shared.actors if actor.role in ("generator", "learner")] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("width", [72, 80, 160])

@@ -123,6 +123,14 @@ async def test_an_error_in_an_actor_is_raised_as_it_was_there() -> None:
 
 
 def test_processes_that_would_wait_for_a_gpu_for_ever_are_refused() -> None:
-    check_gpus(2, 1, 3)
-    with pytest.raises(ValueError, match=r"1 more .* of this machine's 2 only 0 are free: lower rollout.replicas"):
-        check_gpus(2, 1, 2)
+    check_gpus(2, 1, there=3, share=1.0)
+    with pytest.raises(ValueError, match=r"1 more .* 1 of a GPU each, and of the 2 .* only 0 are left: lower gpu_share"):
+        check_gpus(2, 1, there=2, share=1.0)
+
+
+def test_processes_share_a_gpu_as_far_as_their_shares_fit() -> None:
+    check_gpus(1, 1, there=1, share=0.5)
+    with pytest.raises(ValueError, match=r"0.5 of a GPU each"):
+        check_gpus(2, 1, there=1, share=0.5)
+    with pytest.raises(ValueError, match=r"0.6 of a GPU each, and of the 2"):
+        check_gpus(2, 1, there=2, share=0.6)

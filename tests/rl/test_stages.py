@@ -79,6 +79,11 @@ def test_a_stages_own_keys_change_that_stage_alone(tmp_path: Path) -> None:
     assert (found["b"].loop.steps, found["b"].learner.optimizer.lr) == (100, 1e-4)
 
 
+def test_only_the_first_stage_has_a_cold_start_unless_another_asks_for_one(tmp_path: Path) -> None:
+    found = stage_settings(settings(tmp_path, a={}, b={}, c={"cold_start.enabled": True}))
+    assert [stage.cold_start.enabled for stage in found.values()] == [True, False, True]
+
+
 def test_a_stage_that_names_its_own_policy_starts_from_it_and_may_be_taught_by_an_earlier_one(tmp_path: Path) -> None:
     runs = Runs()
     assert run_stages(settings(tmp_path, a={"method": "sft"}, b=TAUGHT, c={}), runs) == 0
