@@ -57,8 +57,3 @@ class GradedGroup:
     def verdicts(self) -> tuple[bool, ...]:
         """Right or wrong, of the members whose reward knows such a thing."""
         return tuple(grade.verdict for grade in self.grades if grade.verdict is not None)
-
-    @property
-    def pass_rate(self) -> float | None:
-        """Share of right answers among the verdicts, in [0, 1]; None when there is no verdict."""
-        return sum(self.verdicts) / len(self.verdicts) if self.verdicts else None

@@ -88,11 +88,6 @@ class Rollout:
         return tuple(isinstance(s, Sampled) for s in self.segments for _ in s.token_ids)
 
     @property
-    def behavior_logprobs(self) -> tuple[float, ...]:
-        """Log-probs of the sampled tokens, 0 where `sampled_mask` is False."""
-        return tuple(p for s in self.segments for p in (s.logprobs if isinstance(s, Sampled) else (0.0,) * len(s.token_ids)))
-
-    @property
     def images(self) -> tuple[PIL.Image.Image, ...]:
         """All images in the order of their placeholder tokens."""
         return tuple(image for s in self.segments if isinstance(s, Given) for image in s.images)

@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -47,11 +46,6 @@ def read_layers(argv: Sequence[str], folder: Path = PRESETS) -> tuple[Layer, ...
     if not isinstance(config, str):
         raise ConfigError(f"config={as_yaml(config)}: takes the name of a preset, or the path of a YAML file")
     return (*_read_config(config_file(config, folder), folder), command_line.without("config"))
-
-
-def resolved_yaml(settings: RunSettings) -> str:
-    """All settings as a YAML file: `config=` that file gives the same settings again."""
-    return f"# The settings of {settings.name!r}, every key\n" + OmegaConf.to_yaml(OmegaConf.create(settings.model_dump(mode="json")))
 
 
 def _read_config(path: Path, folder: Path) -> tuple[Layer, ...]:

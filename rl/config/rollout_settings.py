@@ -37,7 +37,7 @@ class TurnSettings(Settings):
     calls: Count = Field(8, description="tool calls, failed ones included")
     parallel_calls: Count = Field(4, description="tool calls of one turn")
     image_tokens: Count = Field(4096, description="tokens of all images, the prompt's included")
-    seconds: Positive = Field(600.0, description="from its start to its last turn")
+    seconds: Positive = Field(600.0, description="from its start to its last turn; the first turn is not interrupted")
 
 
 class RolloutSettings(Settings):

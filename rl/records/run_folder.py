@@ -32,7 +32,7 @@ from rl.records.json_lines import read_lines, replace_bytes
 from rl.records.rollout_records import IMAGES, RolloutRecord, read_rollouts
 from rl.records.step_log import StepMetrics, read_step_log
 
-FREE_KEYS = frozenset({"name", "runs", "cache", "dry_run", "records", "checkpoint"})
+FREE_KEYS = frozenset({"name", "runs", "cache", "dry_run", "records", "checkpoint", "gpu_share"})
 """Settings that may change when a run is continued: they do not change what it computes."""
 
 TrainingStage: TypeAlias = Literal["cold_start", "further_supervised", "imitation", "preferences"]

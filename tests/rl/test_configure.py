@@ -1,6 +1,7 @@
 """The command line and the presets: what is read, what is refused, and in which words."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rl.config.configure import load, resolved_yaml
+from rl.config.configure import load
 from rl.config.error import ConfigError
 from rl.config.keys import known_keys, slot_at
 from rl.config.presets import presets
 from rl.config.settings import RunSettings
+from rl.records.run_folder import RunFolder
 
 TASK = "tasks.sums.family=algebra"
 
@@ -319,18 +321,23 @@ OVERRIDES = st.fixed_dictionaries(
 )
 
 
+def written_by_a_run(found: RunSettings, tmp_path: Path) -> Path:
+    folder = RunFolder(tmp_path / uuid.uuid4().hex)
+    with folder.claimed(found.model_dump(mode="json")):
+        return folder.config_path
+
+
 @given(OVERRIDES)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_loading_the_resolved_file_gives_the_same_settings(tmp_path: Path, overrides: dict[str, object]) -> None:
     written = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]
     found = load([TASK, *written])
-    path = write(tmp_path / "resolved.yaml", resolved_yaml(found))
-    assert load([f"config={path}"]) == found
+    assert load([f"config={written_by_a_run(found, tmp_path)}"]) == found
     assert found.name == overrides.get("name", "run")
 
 
-def test_the_resolved_file_holds_every_key() -> None:
-    resolved = yaml.safe_load(resolved_yaml(load(["config=quickstart"])))
+def test_the_resolved_file_holds_every_key(tmp_path: Path) -> None:
+    resolved = yaml.safe_load(written_by_a_run(load(["config=quickstart"]), tmp_path).read_text())
     assert set(resolved) == set(RunSettings.model_fields)
     assert resolved["learner"]["old_logprobs"] == "behavior"
 

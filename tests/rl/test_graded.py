@@ -28,15 +28,6 @@ def test_no_grade_at_all_is_no_signal():
     assert not group_of(Ungraded("crash")).has_signal
 
 
-def test_the_pass_rate_is_over_verdicts_not_over_rewards():
-    group = group_of(Grade(0.9, True), Grade(0.1, False), Grade(1.0, None), Ungraded("timeout"))
-    assert group.pass_rate == 0.5
-
-
-def test_without_a_verdict_there_is_no_pass_rate():
-    assert group_of(Grade(1.0)).pass_rate is None
-
-
 def test_failures_are_counted_beside_the_members():
     group = group_of(Grade(1.0), failures=("engine died", "tool died"))
     assert (group.num_failed, group.num_ungraded) == (2, 0)
