@@ -29,6 +29,8 @@ async def collect_answers(
 ) -> list[tuple[Problem, TeacherAnswer]]:
     """Every answer to every problem, in the order of the problems; problems that `table` holds are not asked again.
 
+    A problem that no engine takes, such as one that is too long, has no answers and is one of the table's failures.
+
     `writers` are the teachers by name, `teacher_of` names each task's. `answered` is called once for each problem.
     """
 
@@ -37,14 +39,21 @@ async def collect_answers(
         if rows is None:
             teacher = teacher_of[task]
             named = f"{stream}/{teacher}"
-            written = await writers[teacher].write(problem, settings.samples, named)
+            try:
+                written = await writers[teacher].write(problem, settings.samples, named)
+            except ValueError as error:
+                table.failures.append(f"{task}: {problem.id}: {error}")
+                return []
+            finally:
+                answered()
             outcomes = await pool.grade_many([(problem.reward, problem.target, _transcript(problem, w)) for w in written])
             rows = tuple(
                 _row(settings, task, problem, i, teacher, writers[teacher].model, named, w, outcome)
                 for i, (w, outcome) in enumerate(zip(written, outcomes, strict=True))
             )
             table.add(rows)
-        answered()
+        else:
+            answered()
         return [(problem, row) for row in rows]
 
     found = await asyncio.gather(*(one(task, problem) for task, of_task in problems.items() for problem in of_task))

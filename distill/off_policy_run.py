@@ -49,6 +49,10 @@ async def teachers_conversations(
         answers = await collect_answers(
             off, problems, writers, teacher_of_task(settings), pool, table, f"{settings.seed}/off_policy", answered
         )
+    if table.failures and not answers:
+        raise TaskError(f"distillation.off_policy: no problem could be answered; the first: {table.failures[0]}")
+    if table.failures:
+        note(f"{len(table.failures)} problems were not answered; the first: {table.failures[0]}")
     kept = imitated(answers, off.per_problem)
     dropped = ", ".join(f"{name} {number}" for name, number in sorted(dropped_counts([row for _, row in answers]).items()))
     note(f"{len(kept)} of {len(answers)} teachers' answers are imitated; dropped: {dropped or 'none'}")

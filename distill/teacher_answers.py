@@ -39,9 +39,13 @@ _ROW = TypeAdapter(TeacherAnswer)
 
 
 class AnswerTable:
-    """The rows of a run, appended problem by problem: what a kill leaves is whole problems, and the rest is asked again."""
+    """The rows of a run, appended problem by problem: what a kill leaves is whole problems, and the rest is asked again.
+
+    `failures` says of problems without an answer why there is none.
+    """
 
     def __init__(self, path: Path, samples: int) -> None:
+        self.failures: list[str] = []
         self._path = path
         by_problem: dict[tuple[str, str], dict[int, TeacherAnswer]] = {}
         for line in read_lines(path):

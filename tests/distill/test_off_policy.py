@@ -106,6 +106,23 @@ def test_every_answer_has_a_row_with_where_it_comes_from_and_what_became_of_it(t
     assert dropped_counts([row for _, row in answers]) == {"wrong_final": 4}
 
 
+def test_a_problem_that_no_engine_takes_ends_nothing(tmp_path: Path) -> None:
+    class Short(Scripted):
+        async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
+            if problem.id == "sum/1":
+                raise ValueError("a prompt of 300 tokens leaves no room in 256")
+            return await super().write(problem, samples, stream)
+
+    table = AnswerTable(tmp_path / "answers.jsonl", 3)
+    seen = []
+    answers = asyncio.run(
+        collect_answers(SETTINGS, PROBLEMS, {"big": Short()}, {"sum": "big"}, ByWord(), table, "0", lambda: seen.append(1))  # type: ignore[arg-type]
+    )
+    assert {problem.id for problem, _ in answers} == {"sum/0", "sum/2", "sum/3"}
+    assert table.failures == ["sum: sum/1: a prompt of 300 tokens leaves no room in 256"]
+    assert len(seen) == 4
+
+
 def test_what_is_imitated_is_what_was_kept_and_the_same_text_only_once(tmp_path: Path) -> None:
     kept = imitated(collect(Scripted(), tmp_path / "answers.jsonl"), None)
     assert [one.messages[-1].text for one in kept] == [f"{GOOD} (sum/{i})" for i in range(4)]
