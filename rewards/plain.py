@@ -12,7 +12,7 @@ MAX_BOXES = 50
 
 _BOX = re.compile(r"\\boxed\s*\{")
 _PHRASE = re.compile(
-    r"(?:(?:final\s+)?answer\s*(?:is|are|:|：|=)|(?:the\s+)?(?:correct\s+)?(?:option|choice)\s+is|(?:最终)?答案(?:是|为|：|:)|(?<!不)(?<!不应)(?<!不能)(?:应?选(?:择|项)?\s*(?:是|为)?|答[:：]))\s*[:：]?\s*",
+    r"(?:(?:final\s+)?answer\s*(?:is|are|:|：|=)|(?:the\s+)?(?:correct\s+)?(?:option|choice)\s+is|(?:最终)?答案(?:应?[是为]|：|:|】|(?=\s*[A-Z](?![A-Za-z])))|(?<!不)(?<!不应)(?<!不能)(?:应?选(?:择|项)?\s*(?:是|为)?|答[:：]))\s*[:：]?\s*",
     re.IGNORECASE,
 )  # fmt: skip
 _EDGES = " \t\r\n.,;:!?。，；：！？、\"'“”‘’`*_"

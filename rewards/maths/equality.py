@@ -1,6 +1,8 @@
 """Whether an answer says what the gold says: structure first, then leaf by leaf."""
 
 import re
+import string
+from dataclasses import replace
 from functools import lru_cache
 
 import sympy
@@ -10,7 +12,7 @@ from rewards.maths.expression import equal_expressions, equal_symbolic, quantity
 from rewards.maths.guards import is_unevaluated
 from rewards.maths.notation import compact, normalised
 from rewards.maths.numbers import ungrouped
-from rewards.maths.realsets import equal_sets, is_set_like, real_set
+from rewards.maths.realsets import equal_sets, is_set_like, is_solved, real_set, unknowns
 from rewards.maths.structure import Items, Labelled, Leaf, Matrix, Node, Relation, parse_structure
 from rewards.maths.units import conversion, is_angle
 from rewards.maths.words import in_digits
@@ -37,7 +39,15 @@ def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
         return True
     if _same_periodic(mine, other):
         return True
-    return any(_equal(parse_structure(a), parse_structure(b), tolerance) for a, b in {(mine, other), (ungrouped(mine), ungrouped(other))})
+    readings = {(mine, other), (ungrouped(mine), ungrouped(other))}
+    return any(_answers(parse_structure(a), parse_structure(b), tolerance) for a, b in readings)
+
+
+def _answers(gold: Node, answer: Node, tolerance: float) -> bool:
+    mine, other = unknowns(gold), unknowns(answer)
+    if (mine and other and not mine & other) or (is_solved(gold) and not is_solved(answer)):
+        return False
+    return _equal(gold, answer, tolerance)
 
 
 def same_text(gold: str, answer: str) -> bool:
@@ -92,7 +102,7 @@ def _equal_labelled(gold: Node, answer: Node, tolerance: float) -> bool:
     names = labels.parts(named.label)
     value = named.value
     if len(names) > 1 and isinstance(value, Items) and value.kind == "tuple" and isinstance(bare, Items) and bare.kind == "list":
-        return _in_order(value, bare, tolerance, swapped=named is answer)
+        return _in_order(value, _by_name(bare, names), tolerance, swapped=named is answer)
     return _equal(gold.value, answer, tolerance) if named is gold else _equal(gold, value, tolerance)
 
 
@@ -100,9 +110,13 @@ def _same_label(gold: Labelled, answer: Labelled, tolerance: float) -> bool:
     mine, other = labels.parts(gold.label), labels.parts(answer.label)
     if len(mine) != len(other):
         return False
+    if mine != other and sorted(mine) == sorted(other) and isinstance(answer.value, Items) and len(answer.value.items) == len(other):
+        items = tuple(answer.value.items[other.index(name)] for name in mine)
+        return _equal(gold.value, replace(answer.value, items=items), tolerance)
     if [labels.base(name) for name in mine] != [labels.base(name) for name in other]:
         if is_set_like(gold.value) and is_set_like(answer.value):
-            return _equal(gold.value, answer.value, tolerance)
+            first, second = real_set(gold.value), real_set(answer.value)
+            return first == second if first is None or second is None else equal_sets(first, second)
         if labels.argument(gold.label) is None and isinstance(gold.value, Leaf) and isinstance(answer.value, Leaf):
             return _equal_relations(Relation((gold.label, gold.value.text), ("=",)), Relation((answer.label, answer.value.text), ("=",)))
         return False
@@ -118,10 +132,14 @@ def _equal_items(gold: Node, answer: Node, tolerance: float) -> bool:
         if max(len(gold.items), len(answer.items)) > MAX_ITEMS:
             return False
         if gold.kind == answer.kind == "tuple":
-            return gold.brackets == answer.brackets and _in_order(gold, answer, tolerance)
+            names = tuple(item.label.strip() for item in gold.items if isinstance(item, Labelled))
+            return gold.brackets == answer.brackets and _in_order(gold, _by_name(answer, names), tolerance)
         if "tuple" in (gold.kind, answer.kind):
             listed = answer if gold.kind == "tuple" else gold
-            return all(isinstance(item, Labelled) for item in listed.items) and _in_order(gold, answer, tolerance)
+            if not all(isinstance(item, Labelled) for item in listed.items):
+                return False
+            ordered = _by_name(listed)
+            return _in_order(ordered, answer, tolerance) if listed is gold else _in_order(gold, ordered, tolerance)
         named = [_all_named(side) for side in (gold, answer)]
         if named[0] != named[1]:
             return _in_order(gold, answer, tolerance)
@@ -133,6 +151,16 @@ def _equal_items(gold: Node, answer: Node, tolerance: float) -> bool:
         vector = 1 in (len(other.rows), len(other.rows[0])) and len(cells) == len(single.items)
         return vector and all(_equal(a, b, tolerance) for a, b in zip(single.items, cells, strict=True))
     return single.kind == "set" and len(single.items) == 1 and _equal(single.items[0], other, tolerance)
+
+
+def _by_name(listed: Items, names: tuple[str, ...] = ()) -> Items:
+    """`y = 2, x = 1` in the order of the names, or of the alphabet where the letters follow each other in it; else as it is."""
+    found = {item.label.strip(): item for item in listed.items if isinstance(item, Labelled)}
+    letters = "".join(sorted(found))
+    order = names or tuple(letters if letters in string.ascii_letters else "")
+    if len(found) != len(listed.items) or len(order) != len(found) or set(order) != found.keys():
+        return listed
+    return replace(listed, items=tuple(found[name] for name in order))
 
 
 def _all_named(node: Items) -> bool:

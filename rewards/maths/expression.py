@@ -78,6 +78,15 @@ def symbolic(text: str) -> sympy.Expr | None:
     return expression.xreplace(imaginary) if imaginary else expression
 
 
+def constant(text: str) -> sympy.Expr | None:
+    """The value of a leaf without unit or symbols, a percentage as its hundredth; else None."""
+    found = quantity(text)
+    value = symbolic(found.text) if found.unit is None else None
+    if value is None or value.free_symbols or value.atoms(AppliedUndef):
+        return None
+    return value / 100 if found.percent else value
+
+
 def equal_expressions(gold: str, answer: str, tolerance: float = 0.0) -> bool:
     """Whether two leaves have the same value. `tolerance` is relative, for real numbers only."""
     if gold == answer:
@@ -85,13 +94,17 @@ def equal_expressions(gold: str, answer: str, tolerance: float = 0.0) -> bool:
     mine, other = quantity(gold), quantity(answer)
     if mine.number and other.number:
         return _equal_plain(mine.number, other.number, tolerance)
-    left, right = symbolic(mine.text), symbolic(other.text)
+    left, right = _exact(mine), _exact(other)
     if left is None or right is None:
         return False
     for number, value in ((mine.number, right), (other.number, left)):
         if number is not None and number.decimals is not None and not value.free_symbols and not value.is_rational:
             return _rounds_to(value, number, tolerance)
     return equal_symbolic(left, right, tolerance)
+
+
+def _exact(found: Quantity) -> sympy.Expr | None:
+    return symbolic(found.text) if found.number is None else sympy.Rational(found.number.value.numerator, found.number.value.denominator)
 
 
 def equal_symbolic(left: sympy.Expr, right: sympy.Expr, tolerance: float = 0.0) -> bool:

@@ -28,7 +28,7 @@ _NUMBER = re.compile(
 )
 _OPEN_CHOICE = re.compile(
     r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$"
-    r"|(?:至少|至多|大约|不是|不为|不等于|并非)\s*$"
+    r"|(?:至少|至多|大约|约|近|不是|不为|不等于|并非|[大小多少高低]于|不足|不到|超过|接近)\s*$"
 )
 _SO = re.compile(r"\s*(?:(?:therefore|thus|hence|so)\b|因此|所以|综上|解得|于是)[\s,，:：]*", re.IGNORECASE)
 _CODE_BLOCK = re.compile(r"```.*?(?:```|$)", re.DOTALL)
@@ -143,4 +143,5 @@ def _last_value(text: str) -> str | None:
         return last + "%" if re.match(r"\s*(?:\\?%|percent\b)", source[formulas[-1].end() :]) else last
     if not numbers or _OPEN_CHOICE.search(source[: numbers[-1].start()]):
         return None
-    return numbers[-1].group().strip()
+    sign = "-" if re.search(r"(?:负|\b(?:minus|negative)\s)\s*$", source[: numbers[-1].start()], re.IGNORECASE) else ""
+    return sign + numbers[-1].group().strip()

@@ -16,7 +16,8 @@ _CHARACTERS = {
     "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "－": "-", "＜": "<", "＞": ">",
     "％": "%", "．": ".", "。": ".", "／": "/",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
-    "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}", "′": "'", "\u00a0": " ", "\u3000": " ", "\u2009": " ", "\u202f": " ",
+    "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}",
+    "℃": r"^{\circ}C", "℉": r"^{\circ}F", "′": "'", "\u00a0": " ", "\u3000": " ", "\u2009": " ", "\u202f": " ",
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_CHARACTERS | {chr(0xFF10 + digit): str(digit) for digit in range(10)})
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
@@ -60,6 +61,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\\(?:vec|overrightarrow|bm|boldsymbol|mathbf|mathit|mathsf|mathcal|pmb|hat)\s*\{([^{}]*)\}", r"\1"),
         (r"\\(?:mathrm|operatorname\*?|rm|textrm|textnormal|textbf|textit|textsf|mbox|hbox)\s*\{", r"\\text{"),
         (r"\\text\{\s*\}", " "),
+        (r"(?<=[^\u4e00-\u9fff{])\s*或者?\s*(?=[^\u4e00-\u9fff}])", " or "),
+        (r"(?<=[^\u4e00-\u9fff{])\s*(?:并?且|以?及|和|与)\s*(?=[^\u4e00-\u9fff}])", " and "),
         (r"\\text\{\s*(e|i|d|[A-Z])\s*\}", r"{\1}"),
         (r"\\text\{\s*([-+]?\d[\d.,/]*)\s*\}", r"\1"),
         (r"\\text\{\s*((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min|gcd|lcm|sgn)\s*\}", r"\\\1 "),
@@ -71,18 +74,30 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\^\s*\{?\s*\\?(?:circ|degree)\s*\}?|\\degree(?![a-zA-Z])|\\text\{\s*degrees?\s*\}|(?<=\d)\s*degrees?\b", "°"),
         (r"\\prime(?![a-zA-Z])", "'"),
         (r"(?<![a-zA-Z\\])C_\s*\{?(\d+)\}?\s*\^\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
+        (r"(?<![a-zA-Z\\])[AP]_\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?", r"\\frac{\1!}{(\1-\2)!}"),
         (r"(?<=\d)\s*\^?\s*\{?\s*(?:\\text\{\s*)?(?:st|nd|rd|th)(?![a-zA-Z])\s*\}?\s*\}?", ""),
         (r"(?<![\\a-zA-Z])sqrt(?![a-zA-Z])", r"\\sqrt "),
         (r"(?<![\\a-zA-Z])pi(?![a-zA-Z])", r"\\pi "),
         (r"(?<![\\a-zA-Z])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|ln|log|exp)(?=\s*[(^\d\\])", r"\\\1 "),
         (r"\\sqrt\s*(?=[(])", r"\\sqrt"),
+        (r"\\sqrt\s*\[\s*([3579])\s*\]\s*\{\s*-\s*(\d+|[a-z]|\\frac\s*\{\w+\}\s*\{\w+\})\s*\}", r"(-\\sqrt[\1]{\2})"),
+        (r"\\lg(?![a-zA-Z])", r"\\log_{10}"),
         (r"\\(?:dots[cbmio]?|ldots|cdots)(?![a-zA-Z])|…|\.\.\.", "…"),
     )
 )
+_SYSTEM = re.compile(
+    r"(?:\\left\s*)?(?:\\\{\s*)?\\begin\{(?P<name>cases|array|aligned)\}(?:\{[clr|\s]*\})?"
+    r"(?P<rows>.*?)\\end\{(?P=name)\}(?:\s*\\right\s*\.)?",
+    re.DOTALL,
+)
+_NOTHING = re.compile(r"(?:\\text\{\s*)?(?:no solutions?|(?:the )?empty set|无解|空集)\s*\}?[.。]?", re.IGNORECASE)
 _DOLLARS = re.compile(r"^\$?\s*\\\$\s*([\d.,{}!\\]*\d)\s*\$?$")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _JOINING_TEXT = re.compile(r"\s*,?\s*(?:and|or|和|或|及|与|以及)\s*", re.IGNORECASE)
 _QUANTIFIER = re.compile(r"[,(]?\s*(?:\\text\{\s*)?(?:for\s+(?:all|some|any|every|each)\b|其中|where\b).*$", re.DOTALL)
+
+_INTEGER = re.compile(r"(?<=\S)\s*[,;(]\s*[kmn]\s*\\in\s*(?:\\mathbb\s*)?\{?\s*Z\s*\}?\s*\)?(?=\s*⦄?[.\s]*$)")
+"""`2k\\pi (k \\in \\mathbb{Z})`: what counts periods is an integer, said or not."""
 
 
 def normalised(text: str) -> str:
@@ -92,18 +107,21 @@ def normalised(text: str) -> str:
     text = text.translate(_TRANSLATION)
     text = _DOLLARS.sub(r"\1\\text{ dollars}", text.strip()).replace(r"\$", "").replace("$", "")
     text = re.sub(r"(?<!\\)\\[\[\]()]", " ", text)
+    text = _SYSTEM.sub(_system, text)
+    if _NOTHING.fullmatch(text.strip()):
+        return r"\emptyset"
     if "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z]{2,})", r"\\", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    text = _QUANTIFIER.sub("", text)
+    text = _INTEGER.sub("", _QUANTIFIER.sub("", text))
     text = _TEXT.sub(_joined_text, text)
     return re.sub(r"\s+", " ", braced(text)).strip().rstrip(".").strip()
 
 
 def braced(text: str) -> str:
     """Arguments in braces: `\\frac12`, `\\sqrt2`, `x^10`, `x^-1`, `a_1`, `\\sqrt(2)`."""
-    text = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"\\(frac|binom)\s*(\d)\s*(\d)", r"\\\1{\2}{\3}", text)
     text = re.sub(r"\\frac\s*(\d|[a-zA-Z])\s*\{", r"\\frac{\1}{", text)
     text = re.sub(r"(\\frac\s*\{[^{}]*\})\s*(\d|[a-zA-Z])", r"\1{\2}", text)
     text = re.sub(r"\\frac\s*([a-zA-Z\d])\s*([a-zA-Z\d])(?![a-zA-Z])", r"\\frac{\1}{\2}", text)
@@ -118,6 +136,15 @@ def compact(text: str) -> str:
     """For equality of strings: no blanks but between digits, no braces around single characters."""
     text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text)
     return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+|\\cdot|\\text", "", text))
+
+
+def _system(match: re.Match[str]) -> str:
+    """Equations in braces are a solution by name, `(x = 1, y = 2)`; what has columns is left as it is."""
+    rows = [row.strip(" ,;.\n") for row in re.split(r"\\\\(?:\[[^\]]*\])?", match["rows"]) if row.strip()]
+    braced_once = match["name"] == "cases" or r"\{" in match.group()[: match.start("rows") - match.start()]
+    if not braced_once or len(rows) < 2 or any("&" in row or row.count("=") != 1 for row in rows):
+        return match.group()
+    return f"({', '.join(rows)})"
 
 
 def _joined_text(match: re.Match[str]) -> str:

@@ -8,9 +8,14 @@ _SIGN = r"(?P<sign>[-+]*)\s*"
 _THOUSANDS = re.compile(r"(?<![\d.])(\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+)(?=\.\d|$)")
 _DECIMAL = re.compile(_SIGN + r"(?P<whole>\d*)(?:\.(?P<decimals>\d*))?")
 _FRACTION = re.compile(
-    _SIGN + r"(?P<whole>\d+)?\s*(?:\\frac\s*\{\s*(?P<n>-?\d+)\s*\}\s*\{\s*(?P<d>-?\d+)\s*\}|(?P<n2>\d+)\s*/\s*(?P<d2>\d+))"
+    _SIGN + r"(?:(?P<whole>\d+)?\s*\\frac\s*\{\s*(?P<n>-?\d+)\s*\}\s*\{\s*(?P<d>-?\d+)\s*\}|(?P<n2>\d+)\s*/\s*(?P<d2>\d+))"
 )
 _MIXED_PLAIN = re.compile(_SIGN + r"(?P<whole>\d+)\s+(?P<n>\d+)\s*/\s*(?P<d>\d+)")
+_REPEATING = re.compile(
+    _SIGN + r"(?P<whole>\d*)\.(?P<fixed>\d{0,40}?)"
+    r"(?:\\(?:overline|bar|dot)\s*\{?(?P<block>\d+)\}?|\\dot\s*\{?(?P<first>\d)\}?(?P<inner>\d*)\\dot\s*\{?(?P<last>\d)\}?"
+    r"|(?:(?P<digit>\d)(?P=digit){2,}|(?P<group>\d{2,40}?)(?P=group)+)…)"
+)
 _SCIENTIFIC = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)\s*(?:\\cdot|[xX])\s*10\s*\^\s*[{(]*\s*(?P<power>[-+]?\d{1,4})\s*[)}]*")
 _E_NOTATION = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)[eE](?P<power>[-+]?\d{1,4})")
 _BASE = re.compile(r"(?P<digits>[0-9A-Za-z]+)_\s*\{?\s*(?:\\text\{)?(?P<base>\d{1,2})\}?\s*\}?")
@@ -33,7 +38,7 @@ def plain_number(text: str) -> PlainNumber | None:
         return None
     text = re.sub(r"^(-?)0,(\d+)$", r"\g<1>0.\2", text)
     text = ungrouped(text)
-    return _decimal(text) or _fraction(text) or _scientific(text) or _based(text)
+    return _decimal(text) or _repeating(text) or _fraction(text) or _scientific(text) or _based(text)
 
 
 def ungrouped(text: str) -> str:
@@ -58,8 +63,6 @@ def _fraction(text: str) -> PlainNumber | None:
         match = _FRACTION.fullmatch(text)
         if not match:
             return None
-        if match["n2"] and match["whole"]:
-            return None
         numerator, denominator = int(match["n"] or match["n2"]), int(match["d"] or match["d2"])
     if denominator == 0:
         return None
@@ -67,6 +70,17 @@ def _fraction(text: str) -> PlainNumber | None:
     if match["whole"] and (numerator < 0 or denominator < 0 or numerator >= denominator):
         return None
     return PlainNumber(_signed(match["sign"], whole + Fraction(numerator, denominator)))
+
+
+def _repeating(text: str) -> PlainNumber | None:
+    """`0.1\\overline{6}`, `0.\\dot{1}4285\\dot{7}`, `0.333…`: whole + (fixed + block / 99..9) / 10^len(fixed)."""
+    match = _REPEATING.fullmatch(text)
+    if not match:
+        return None
+    fixed = match["fixed"]
+    block = match["block"] or match["digit"] or match["group"] or f"{match['first']}{match['inner']}{match['last']}"
+    tail = Fraction(int(fixed or 0)) + Fraction(int(block), 10 ** len(block) - 1)
+    return PlainNumber(_signed(match["sign"], int(match["whole"] or 0) + tail / 10 ** len(fixed)))
 
 
 def _scientific(text: str) -> PlainNumber | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import sympy
+from sympy.core.function import AppliedUndef
 
 from rewards.maths.expression import equal_symbolic, symbolic
 from rewards.maths.structure import Combined, Items, Labelled, Leaf, Node, Relation
@@ -42,6 +43,32 @@ def is_set_like(node: Node) -> bool:
     if isinstance(node, Items):
         return node.kind == "tuple" and node.brackets in ("(]", "[)") and len(node.items) == 2
     return isinstance(node, Combined) or (isinstance(node, Leaf) and (_is_line(node.text) or node.text.strip() == r"\emptyset"))
+
+
+def is_solved(node: Node) -> bool:
+    """Whether each relation in one symbol has it alone, up to its sign, its modulus or `x - 4 = 0`: `2x > 4` only repeats the question."""
+    if isinstance(node, Labelled):
+        return is_solved(node.value)
+    if isinstance(node, Items | Combined):
+        return all(is_solved(item) for item in node.items)
+    if not isinstance(node, Relation):
+        return True
+    sides = [symbolic(side) for side in node.sides]
+    symbols = {symbol for side in sides if side is not None for symbol in side.free_symbols}
+    if len(symbols) != 1 or any(side is None or side.atoms(AppliedUndef) for side in sides):
+        return True
+    (unknown,) = symbols
+    alone = (unknown, -unknown, sympy.Abs(unknown))
+    if node.ops == ("=",) and 0 in sides:
+        return any(side is not None and not (side - form).free_symbols for side in sides if side != 0 for form in alone)
+    return all(side in alone or (side is not None and not side.free_symbols) for side in sides)
+
+
+def unknowns(node: Node) -> frozenset[sympy.Symbol]:
+    """The symbols of a relation or of several, those bound in a set-builder aside."""
+    if isinstance(node, Relation):
+        return frozenset(symbol for side in node.sides if (value := symbolic(side)) is not None for symbol in value.free_symbols)
+    return frozenset().union(*map(unknowns, node.items)) if isinstance(node, Combined) else frozenset()
 
 
 def equal_sets(mine: Pieces, other: Pieces) -> bool:
@@ -94,7 +121,7 @@ def _of_relation(node: Relation) -> Pieces | None:
         left = _half_line(_FLIP.get(node.ops[0], ""), sides[0])
         right = _half_line(node.ops[1], sides[2])
         return None if left is None or right is None else _intersection([left, right])
-    if len(sides) == 3 and isinstance(sides[1], sympy.core.function.AppliedUndef):
+    if len(sides) == 3 and isinstance(sides[1], AppliedUndef):
         left, right = _half_line(_FLIP.get(node.ops[0], ""), sides[0]), _half_line(node.ops[1], sides[2])
         return None if left is None or right is None else _intersection([left, right])
     return _solved(sides, node.ops)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal, TypeAlias
 
+from rewards.maths.expression import constant, equal_symbolic
 from rewards.maths.labels import is_label
 from rewards.maths.scan import is_enclosed, split_relation, split_top, unwrapped
 
@@ -56,6 +57,10 @@ class Matrix:
 
 Node: TypeAlias = Leaf | Items | Labelled | Relation | Combined | Matrix
 
+ROUNDING = 0.01
+"""How far apart the sides of `\\frac{5}{6} = 0.83` may be; without decimals they have to be equal."""
+
+_TWO_STATEMENTS = re.compile(r"\\text|\\\\|[\d)}]\s*[\s.]\s*[a-zA-Z](?:_\{\w+\})?'*$")
 _INTERVALISH = re.compile(r"^[(\[].*,.*[)\]]$|^⦃.*⦄$|^\\mathbb\{?R\}?|^\\emptyset$|^R$")
 
 
@@ -124,11 +129,21 @@ def _single(text: str) -> Node:
 
 
 def _related(sides: list[str], ops: list[str]) -> Node:
+    """Of a chain of equations the first side and the last; `15 = 12` is no value, nor is `x = 1 x = 2`."""
     if ops[0] == r"\in" and len(ops) == 1:
         return Labelled(sides[0], parse_structure(sides[1]))
     if set(ops) == {"="}:
-        if is_label(sides[0]):
+        is_named = is_label(sides[0])
+        values = sides[1:] if is_named else sides
+        constants = [value for side in values if (value := constant(side)) is not None]
+        slack = ROUNDING if any("." in side for side in values) else 0.0
+        agree = is_named or all(equal_symbolic(constants[-1], value, slack) for value in constants)
+        if not agree or any(_TWO_STATEMENTS.search(side) for side in values[:-1]):
+            return Relation(tuple(sides), tuple(ops))
+        if is_named:
             return Labelled(sides[0], parse_structure(sides[-1]))
+        if len(constants) == len(values):
+            return parse_structure(sides[-1])
         return Relation((sides[0], sides[-1]), ("=",))
     return Relation(tuple(sides), tuple(ops))
 

@@ -26,12 +26,17 @@ _POWERS = {"square": 2, "sq": 2, "cubic": 3, "平方": 2, "立方": 3}
 _SUFFIX = re.compile(
     r"(?P<value>.*?[\d)}\]⦄!a-z])\s*(?P<unit>"
     r"(?:\\text\{[^{}]*\}\s*(?:\^\s*\{?[23]\}?)?\s*/?\s*)+"
-    r"|°\s*C?|(?<=[\d}) ])[\u4e00-\u9fff]+"
+    r"|°\s*[CF]?|(?<=[\d}) ])[\u4e00-\u9fff]+(?:/[\u4e00-\u9fff]+)?"
     r"|\s(?:square |sq\.? |cubic )?[a-zA-Z]{4,}(?:\s[a-zA-Z]+){0,3}\.?(?:\s?\^\s?\{?[23]\}?)?"
-    r"|(?<=[\d})])\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?)(?:\s?\^\s?\{?[23]\}?)?"
-    r"|(?<=\d)\s(?:m|g|s|h|l|L)(?:\s?\^\s?\{?[23]\}?)?"
+    r"|(?<=[\d})])\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?)(?:\s?\^\s?\{?[23]\}?)?(?:\s?/\s?[a-zA-Z]+(?:\s?\^\s?\{?[23]\}?)?)?"
+    r"|(?<=\d)\s(?:m|g|s|h|l|L)(?:\s?\^\s?\{?[23]\}?)?(?:\s?/\s?[a-zA-Z]+(?:\s?\^\s?\{?[23]\}?)?)?"
     r"|(?<=\d)\s?\\(?:cm|mm|km|kg)"
     r")\s*"
+)
+_NO_UNIT = re.compile(
+    r"\d|\b(?:plus|minus|times|over|divided|squared|cubed|factorial|roots?|or|to|to the|power|hundreds?|thousands?|[mbtr]+illions?|dozens?"
+    r"|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|(?:hundred|thousand|million)ths?)\b"
+    r"|^[百万亿加减乘除或到至]|以[上下]|左右"
 )
 _PREFIX = re.compile(r"^\s*(?:¥|€|£|RMB|Rs\.?|US)\s*")
 
@@ -52,12 +57,14 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     match = _SUFFIX.fullmatch(text)
     if not match or not re.search(r"[\da-z]", match["value"]):
         return text, None
+    if _NO_UNIT.search(re.sub(r"\^\s*\{?[23]\}?|\\text|[{}]", "", match["unit"]).strip().lower()):
+        return text, None
     return match["value"].strip(), _unit(match["unit"])
 
 
 def conversion(mine: Unit | None, other: Unit | None) -> Fraction | None:
     """What to multiply mine with to compare it in the other's unit; None if they cannot be compared. A missing unit fits any."""
-    if mine is None or other is None or (not mine.dimension and mine.name == other.name):
+    if mine is None or other is None or (not mine.dimension and (mine.name, mine.power) == (other.name, other.power)):
         return Fraction(1)
     if not mine.dimension or mine.dimension != other.dimension or mine.power != other.power:
         return None
@@ -70,6 +77,12 @@ def is_angle(unit: Unit | None) -> bool:
 
 def _unit(text: str) -> Unit:
     words = re.sub(r"\\text|[{}\\.]", " ", text)
+    above, is_ratio, below = words.partition("/") if "/" in words else words.partition(" per ")
+    if is_ratio:
+        first, second = _unit(above), _unit(below)
+        known = first.dimension and second.dimension
+        dimension = f"{first.dimension}^{first.power}/{second.dimension}^{second.power}" if known else ""
+        return Unit(dimension, first.scale**first.power / second.scale**second.power, 1, " ".join(words.lower().split()))
     power = 1
     match = re.search(r"\^\s*([23])", words)
     if match:

@@ -8,7 +8,7 @@ from rewards.transcript import Transcript
 from tasks.problem import TextTarget
 
 
-@reward("exact", target=TextTarget)
+@reward("exact", target=TextTarget, version="2")
 def grade_exact(target: TextTarget, transcript: Transcript) -> Grade:
     """1 if the answer is one of the texts, blanks at its ends aside."""
     answer = stated_answer(final_answer(transcript.final_text))

@@ -1,5 +1,6 @@
 """A number within the target's tolerance; units and thousands separators aside."""
 
+import re
 from fractions import Fraction
 
 from rewards.answer import final_answer
@@ -14,9 +15,10 @@ from rewards.transcript import Transcript
 from tasks.problem import NumberTarget
 
 MAX_CHARS = 200
+ROUNDING = Fraction(1, 100)
 
 
-@reward("number", target=NumberTarget)
+@reward("number", target=NumberTarget, version="2")
 def grade_number(target: NumberTarget, transcript: Transcript) -> Grade:
     """1 if |answer - value| <= max(absolute, relative * |value|). A percentage counts as itself or as its hundredth."""
     found = final_expressions(final_answer(transcript.final_text))
@@ -30,7 +32,16 @@ def grade_number(target: NumberTarget, transcript: Transcript) -> Grade:
 
 
 def _readings(answer: str) -> list[Fraction]:
-    text = in_digits(normalised(answer)).split("=")[-1].split(r"\approx")[-1].strip()
+    """Of the last side of `x = 3 + 4 = 7`; none where a side before it is another number."""
+    sides = [_number(in_digits(side.strip())) for side in re.split(r"=|\\approx", normalised(answer))]
+    last = sides[-1]
+    if not last or any(side and abs(side[0] - last[0]) > ROUNDING * abs(last[0]) and side[0] not in last for side in sides):
+        return []
+    return last
+
+
+def _number(text: str) -> list[Fraction]:
+    """The number that a text is, and its hundredth if it is a percentage."""
     body = text.removesuffix("%").strip()
     number = plain_number(body) or plain_number(split_unit(body)[0])
     if number is None:

@@ -10,7 +10,7 @@ from rewards.transcript import Transcript
 from tasks.problem import TextTarget
 
 
-@reward("text", target=TextTarget)
+@reward("text", target=TextTarget, version="2")
 def grade_text(target: TextTarget, transcript: Transcript, *, ignore_case: bool = True, ignore_articles: bool = True) -> Grade:
     """1 if the answer is one of the texts.
 

@@ -25,7 +25,7 @@ _SPOKEN = re.compile(
     re.IGNORECASE,
 )
 _FULL = re.compile(rf"\b(?P<hour>{_N})(?:\so'clock\b{_HALF_OF_DAY}?|\s?(?P<half2>[ap])\.?\s?m\b\.?)", re.IGNORECASE)
-_NAMED = re.compile(r"\b(?P<name>noon|midday|midnight)\b", re.IGNORECASE)
+_NAMED = re.compile(r"\b(?P<name>noon|midday|midnight)\b|(?P<chinese_name>正午|午夜)", re.IGNORECASE)
 _CHINESE = re.compile(
     rf"(?P<part>凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)?\s?(?:差\s?(?P<lacking>{_ZH})\s?(?P<unit>分钟?|刻)\s?(?:到)?\s?)?"
     rf"(?P<hour>{_ZH})\s?[点时點時]钟?(?:\s?(?:(?P<half_hour>半)|(?P<quarter>[一三13])刻|整|过?\s?(?P<minute>{_ZH})\s?(?:分(?!之)|(?![\d点时]))"
@@ -36,7 +36,7 @@ _CLEAN = str.maketrans({"：": ":", "’": "'", "，": ",", "。": "."})
 # An answer that bounds or denies a time, or gives the choice between two, states none.
 _UNSURE = re.compile(
     r"\b(?:or|not|between|either|almost|nearly|maybe|cannot|can't|unknown|(?:just|shortly|slightly|sometime) (?:past|after|before))\b|n't\b"
-    r"|或|不是|之间|将近|快到|不到|无法|不知道|刚过",
+    r"|\b(?:before|after|past|until|by|since)\s+⌚|⌚\s*(?:之?前|之?后|以[前后]|过)|或|不是|之间|将近|快到|不到|无法|不知道|刚过",
     re.IGNORECASE,
 )
 
@@ -70,8 +70,8 @@ def _plain(text: str) -> str:
 
 def _read(match: re.Match[str]) -> StatedTime | None:
     said = match.groupdict()
-    if said.get("name"):
-        return StatedTime(0 if said["name"].lower() == "midnight" else 12, 0, None, twelve_hour=False)
+    if name := said.get("name") or said.get("chinese_name"):
+        return StatedTime(0 if name.lower() in ("midnight", "午夜") else 12, 0, None, twelve_hour=False)
     minute, earlier = _minute(said)
     hour = small_number(said["hour"])
     second = small_number(said["second"]) if said.get("second") else None

@@ -25,9 +25,9 @@ _NUMBER = re.compile(
     r"|\s?(?P<scale>百万|千万|万亿|[百千万亿]|(?i:thousand|million|billion|trillion|mn|bn|tn)(?![A-Za-z])|(?<=\d)[kKMB](?![A-Za-z])))?"
 )
 _UNSURE = re.compile(
-    r"\b(?:or|not|between|at (?:least|most)|(?:more|less|fewer|greater|higher|lower) than|over|under|above|below|up to)\b"
-    r"|\b(?:maybe|cannot|unknown)\b"
-    r"|[<>≥≤±]|或|不是|之间|至少|至多|最多|超过|不到|以上|以下|不知道|无法",
+    r"\b(?:or|not|between|at (?:least|most)|(?:more|less|fewer|greater|higher|lower) than|over|under|above|below|up to)\b|n't\b"
+    r"|\b(?:before|after|until|since|no)\s+⌗|\b(?:maybe|cannot|unknown)\b"
+    r"|[<>≥≤±]|或|不是|没有\s*⌗|之间|至少|至多|最多|超过|不到|不足|[大小多少高低]于|以[上下]|不知道|无法",
     re.IGNORECASE,
 )
 _SEPARATOR = re.compile(r"\s*(?:[;；、，\n]|,(?!\d{3}(?!\d))|,\s|\band\b|\s和\s|(?<=[\d%％])和(?=[\d]))\s*", re.IGNORECASE)
@@ -100,7 +100,7 @@ def _stated_number(text: str) -> Number | None:
         return whole
     text = normal_text(text, ignore_case=False)
     found = {number for match in _NUMBER.finditer(text) if (number := _number(match, None))}
-    left = _NUMBER.sub(" ", text)
+    left = _NUMBER.sub(" ⌗ ", text)
     return found.pop() if len(found) == 1 and not _UNSURE.search(left) and not re.search(r"\d", left) else None
 
 

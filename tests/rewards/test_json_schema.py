@@ -62,6 +62,24 @@ def test_formats_are_checked() -> None:
     assert [reward_of(schema, '"2024-02-29"'), reward_of(schema, '"2023-02-29"')] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("date-time", "2024-02-29T10:00:00.5+08:00", "2024-02-29 10:00"),
+        ("date-time", "2024-02-29T10:00:00Z", "2024-13-01T10:00:00Z"),
+        ("time", "23:59:00Z", "25:00:00Z"),
+        ("duration", "P1DT2H", "1 day"),
+        ("duration", "P3W", "PT"),
+        ("hostname", "a.example.com", "-a-.com"),
+        ("uri", "https://example.com/a?b=1#c", "not a uri"),
+        ("uri", "mailto:a@b.c", "/relative"),
+    ],
+)
+def test_formats_are_checked_without_further_packages(name: str, right: str, wrong: str) -> None:
+    assert [reward_of({"type": "string", "format": name}, f'"{text}"') for text in (right, wrong)] == [1, 0]
+    assert reward_of({"format": name}, "5") == 1
+
+
 def test_a_remote_reference_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("a connection was tried")

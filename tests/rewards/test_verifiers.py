@@ -73,7 +73,21 @@ def test_a_mathematical_answer_is_judged_as_labelled(row: dict, form: str) -> No
     ],
 )
 @pytest.mark.parametrize(
-    "text", ["", " ", "<think>7</think>", "nan", "\x00", "\ud800", "\\boxed{", "{" * 3000, "[" * 100_000, "x " * 500_000]
+    "text",
+    [
+        "",
+        " ",
+        "<think>7</think>",
+        "nan",
+        "\x00",
+        "\ud800",
+        "\\boxed{",
+        "{" * 3000,
+        "[" * 100_000,
+        "x " * 500_000,
+        "A" + " " * 15_000 + "!",
+        "A" + "\n" * 15_000 + "!",
+    ],
 )
 def test_hostile_text_is_wrong_and_nothing_worse(name: str, target: Target, text: str) -> None:
     assert grade_here(name, target, response(text)) in [
