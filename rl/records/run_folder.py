@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import yaml
+from omegaconf import OmegaConf
 from pydantic import JsonValue, TypeAdapter
 
 from rl.records.evaluation_record import Evaluation
@@ -126,7 +127,8 @@ class RunFolder:
             lock.write(str(os.getpid()).encode())
             lock.flush()
             self._check_config(config)
-            replace_bytes(self.config_path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
+            # Written by what reads settings: to PyYAML a text such as 0E0 is no number, and needs no quotes.
+            replace_bytes(self.config_path, OmegaConf.to_yaml(OmegaConf.create(dict(config))).encode())
             yield
 
     def _check_config(self, config: Mapping[str, JsonValue]) -> None:
