@@ -17,7 +17,9 @@ class TaskSettings(Settings):
     columns: dict[str, str] = Field(
         {}, description="our field -> column of the data: id, prompt, messages, images, target, choices, reward"
     )
-    target: str = Field("math", description="what the data's target column holds: math, number, text, choice, boxes, count; none: nothing")
+    target: str = Field(
+        "math", description="what the data's target column holds: math, choice, boxes, ... (all in docs/data.md); none: nothing"
+    )
     reward: RewardSetting = Field(
         None,
         description="a reward, or a mixture by component (weight, or keys); null takes the family's, or the one called like `target`",
