@@ -21,7 +21,7 @@ from rl.config.settings import RunSettings
 from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.policy import build_tiny_policy, policy_key, read_weights, resolve_policy
-from rl.records.progress import Progress
+from rl.records.progress import Progress, seconds_since_start
 from rl.records.run_folder import RunFolder
 from rl.records.run_records import Records
 from rl.report.page import write_report
@@ -54,7 +54,10 @@ class Recipe:
         settings = self._settings
         disable_progress_bar()
         interruption = Interruption()
-        with Progress(settings.name) as display, Cluster(not torch.cuda.is_available(), settings.gpu_share) as cluster:
+        with (
+            Progress(settings.name, head_start=seconds_since_start()) as display,
+            Cluster(not torch.cuda.is_available(), settings.gpu_share) as cluster,
+        ):
             for name, task in self._tasks.items():
                 if task.bad_rows:
                     row = task.bad_rows[0]

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-import psutil
-
 from rewards.judge.budget import spent
 from rl.assembly import sampling
 from rl.checkpoint import Checkpoint, Progress, write_checkpoint
@@ -19,6 +17,7 @@ from rl.loop import StepDone, TrainedPolicy, train
 from rl.objectives.advantages import AdvantageKind, group_advantages
 from rl.query_filter import graders, kept_problems, pass_rates, table_key, waves
 from rl.records.evaluation_record import Evaluation, Stage, score_groups
+from rl.records.progress import seconds_since_start
 from rl.records.rollout_records import RecordedRollout
 from rl.records.run_records import Records
 from rl.records.stats import StepGroups, StepTimes, judge_stats, learner_stats, step_stats
@@ -216,7 +215,7 @@ class Session:
         self._sampled_at = time.monotonic()
         graded = await self._grader.grade_group(group, named, training=training)
         if not self._graded_at:
-            self._display.note(f"first graded rollout {time.time() - psutil.Process().create_time():.1f} s after the program started")
+            self._display.note(f"first graded rollout {seconds_since_start():.1f} s after the program started")
         self._graded_at = time.monotonic()
         return graded
 

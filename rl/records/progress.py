@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
+import psutil
 from rich.console import Console, ConsoleRenderable
 from rich.live import Live
 
@@ -14,9 +15,14 @@ NOTES = 4
 HISTORY = 32
 
 
+def seconds_since_start() -> float:
+    """Since this program started, its imports included."""
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
 @dataclass(slots=True)
 class Progress:
-    """Fed with plain values; holds nothing of the run. `clock` gives seconds.
+    """Fed with plain values; holds nothing of the run. `clock` gives seconds, `head_start` are those that had passed.
 
     The first `evaluation` is what later ones are compared with. Feed it `advance` before the `step` that it belongs to.
     """
@@ -24,12 +30,13 @@ class Progress:
     name: str
     console: Console = field(default_factory=Console)
     clock: Callable[[], float] = time.monotonic
+    head_start: float = 0.0
     _screen: Screen = field(init=False)
     _started: float = field(init=False)
     _live: Live | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._started = self.clock()
+        self._started = self.clock() - self.head_start
         self._screen = Screen(self.name)
 
     def __enter__(self) -> "Progress":

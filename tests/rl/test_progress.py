@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from rl.records.progress import Progress
+from rl.records.progress import Progress, seconds_since_start
 from rl.records.screen import Stage, seconds_text, spark
 
 METRICS = {
@@ -105,6 +105,13 @@ def test_without_a_terminal_there_is_one_line_a_step() -> None:
         "[0:47] held-out: algebra 44.0% (from 31.0%)  logic 46.0% (from 50.0%)",
         "[0:47] checkpoint runs/x/checkpoints/3",
     ]
+
+
+def test_the_clock_counts_what_had_passed_before_it() -> None:
+    console = plain()
+    Progress("my run", console, Clock(), head_start=65.0).note("begun")
+    assert printed(console) == ["[1:05] begun"]
+    assert 0.0 < seconds_since_start() < 1e6
 
 
 def test_a_terminal_gets_the_live_screen_and_keeps_the_last_one() -> None:
