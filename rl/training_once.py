@@ -1,5 +1,6 @@
 """Training done once, not in the loop: cold starts, of policy and teachers, and the methods that stand in the loop's place."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,15 +112,19 @@ class TrainingOnce:
                 return folder
 
     def _supervised_report(self, stage: TrainingStage | None) -> Report:
-        """Shows the training, and logs it as that of `stage`; a teacher's, which has none, is only shown."""
-        done = 0
+        """Shows the training, and logs it as that of `stage`; a teacher's, which has none, is only shown.
+
+        Further supervised training lasts for seconds, all other for steps.
+        """
+        done, began = 0, time.monotonic()
 
         def report(latest: SupervisedReport) -> None:
             nonlocal done
             if not done and latest.num_too_long:
                 self.display.note(f"{latest.num_too_long} demonstrations have more tokens than long_context and are left out")
-            self.display.advance(latest.step - done)
-            done = latest.step
+            reached = round(time.monotonic() - began) if stage == "further_supervised" else latest.step
+            self.display.advance(reached - done)
+            done = reached
             name = stage or "teacher"
             values = {f"{name}/train_loss": latest.train_loss, f"{name}/validation_loss": latest.validation_loss}
             if stage is not None:
