@@ -40,6 +40,8 @@ async def cold_start(
     if not is_complete(folder):
         with made_once(folder) as work:
             await _train(settings, supervised, start, imitated, work, trainer, report, None)
+            if not work.exists():
+                raise ValueError("no checkpoint of the supervised training had a finite validation loss; lower its optimizer.lr")
     return folder
 
 

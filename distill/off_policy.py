@@ -34,26 +34,27 @@ async def collect_answers(
     `writers` are the teachers by name, `teacher_of` names each task's. `answered` is called once for each problem.
     """
 
+    async def asked(task: str, problem: Problem) -> tuple[TeacherAnswer, ...]:
+        teacher = teacher_of[task]
+        named = f"{stream}/{teacher}"
+        try:
+            written = await writers[teacher].write(problem, settings.samples, named)
+        except ValueError as error:
+            table.failures.append(f"{task}: {problem.id}: {error}")
+            return ()
+        outcomes = await pool.grade_many([(problem.reward, problem.target, _transcript(problem, w)) for w in written])
+        rows = tuple(
+            _row(settings, task, problem, i, teacher, writers[teacher].model, named, w, outcome)
+            for i, (w, outcome) in enumerate(zip(written, outcomes, strict=True))
+        )
+        table.add(rows)
+        return rows
+
     async def one(task: str, problem: Problem) -> list[tuple[Problem, TeacherAnswer]]:
         rows = table.of(task, problem.id)
         if rows is None:
-            teacher = teacher_of[task]
-            named = f"{stream}/{teacher}"
-            try:
-                written = await writers[teacher].write(problem, settings.samples, named)
-            except ValueError as error:
-                table.failures.append(f"{task}: {problem.id}: {error}")
-                return []
-            finally:
-                answered()
-            outcomes = await pool.grade_many([(problem.reward, problem.target, _transcript(problem, w)) for w in written])
-            rows = tuple(
-                _row(settings, task, problem, i, teacher, writers[teacher].model, named, w, outcome)
-                for i, (w, outcome) in enumerate(zip(written, outcomes, strict=True))
-            )
-            table.add(rows)
-        else:
-            answered()
+            rows = await asked(task, problem)
+        answered()
         return [(problem, row) for row in rows]
 
     found = await asyncio.gather(*(one(task, problem) for task, of_task in problems.items() for problem in of_task))

@@ -24,7 +24,7 @@ def made_once(folder: Path) -> Iterator[Path]:
     try:
         yield work
         if not work.exists():
-            raise ValueError(f"nothing to keep was made for {folder}: no validation loss was finite; lower the learning rate")
+            raise ValueError(f"nothing was made for {folder}")
         (work / MARK).touch()
         if folder.exists() and not is_complete(folder):
             shutil.rmtree(folder)
