@@ -124,10 +124,9 @@ def _banned(workload: Workload, renderer: "Renderer") -> tuple[int, ...]:
 
 
 def _problem(question: Question, index: int) -> "object":
-    from tasks.message import text_message
     from tasks.problem import MathTarget, Problem
 
-    return Problem(f"algebra/{index}", (text_message("user", question.text),), MathTarget(question.answer), "math", "algebra")
+    return Problem(f"benchmark/{index}", (question.message,), MathTarget(question.answer), "math", "benchmark")
 
 
 def _graded(group: "RolloutGroup", question: Question) -> "GradedGroup":

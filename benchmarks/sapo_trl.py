@@ -59,7 +59,11 @@ def serve(workload: Workload, line: Connection) -> None:
         generation["min_new_tokens"] = workload.max_tokens
     if has_vision:
         generation["suppress_tokens"] = list(Renderer(workload.policy).banned_ids)
-    rows = [{"prompt": [{"role": "user", "content": q.text}], "answer": q.answer} for q in questions(workload)]
+    rows: list[dict[str, object]] = [
+        {"prompt": [{"role": "user", "content": q.message.text}], "answer": q.answer}
+        | ({"images": list(q.message.images)} if workload.tasks == "images" else {})
+        for q in questions(workload)
+    ]
     config = GRPOConfig(
         output_dir="/tmp/trl_sapo",
         use_cpu=True,

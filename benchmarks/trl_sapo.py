@@ -1,10 +1,11 @@
 """Samples a second of this project and of TRL, side by side: the same policy, prompts, group size, tokens and updates.
 
     python benchmarks/trl_sapo.py                                   64 tokens each, a tiny Qwen3 that is built here
-    python benchmarks/trl_sapo.py policy=FOLDER stops=natural       answers end where the policy ends them
+    python benchmarks/trl_sapo.py policy=FOLDER stops=natural tasks=images    a cold start's own tasks, each answer ended where it ends it
 
 The two take turns, batch of rollouts by batch, so that a busy machine is busy for both. Keys, with defaults:
-policy=<built> hidden=128 layers=4 vl=false  prompts=32  stops=fixed tokens=64  rounds=6 warmup=2  threads=2 compile=false (TRL's)
+policy=<built> hidden=128 layers=4 vl=false  tasks=algebra (images, text: those of reasoning_rl)  prompts=32  stops=fixed tokens=64
+rounds=6 warmup=2  threads=2 compile=false (TRL's)
 our_threads=2 replicas=0 (0: in one process; else Ray actors)  sides=ours,trl
 """
 
@@ -23,6 +24,7 @@ DEFAULTS = {
     "hidden": "128",
     "layers": "4",
     "vl": "false",
+    "tasks": "algebra",
     "prompts": "32",
     "stops": "fixed",
     "tokens": "64",
@@ -57,6 +59,7 @@ class Side:
         self.rounds.append((report, time.perf_counter() - started, self._cpu_s() - cpu))
 
     def close(self) -> None:
+        self._line.close()
         self._process.join(60)
 
     def _cpu_s(self) -> float:
@@ -78,14 +81,24 @@ def main(arguments: list[str]) -> None:
         fixed = {"fixed": True, "natural": False}[values["stops"]]
         compiled = values["compile"] == "true"
         workload = Workload(
-            policy, int(values["prompts"]), fixed, int(values["tokens"]), warmup + rounds, threads, compiled, int(values["replicas"])
+            policy,
+            int(values["prompts"]),
+            fixed,
+            int(values["tokens"]),
+            warmup + rounds,
+            threads,
+            compiled,
+            int(values["replicas"]),
+            values["tasks"],
         )
         sides.append(Side(name, workload))
-    for number in range(warmup + rounds):
-        for side in sides if number % 2 == 0 else reversed(sides):
-            side.round()
-    for side in sides:
-        side.close()
+    try:
+        for number in range(warmup + rounds):
+            for side in sides if number % 2 == 0 else reversed(sides):
+                side.round()
+    finally:
+        for side in sides:
+            side.close()
     _print(sides, warmup, int(values["prompts"]) * GROUP_SIZE)
 
 

@@ -4,7 +4,7 @@ The mask follows the messages, never the text: words such as "assistant" inside 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -19,19 +19,23 @@ END = "<|im_end|>"
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Ends with the assistant's message. `tools` are the schemas that the system turn shows."""
+    """Ends with the assistant's message. `tools` are the schemas that the system turn shows.
+
+    Without `thinking`, prompts are as the template asks for an answer at once.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Json], ...] = ()
+    thinking: bool = True
 
     @property
     def images(self) -> tuple[PIL.Image.Image, ...]:
         return tuple(image for message in self.messages for image in message.images)
 
 
-def worked_answer(messages: Sequence[Message], answer: str) -> Conversation:
+def worked_answer(messages: Sequence[Message], answer: str, *, thinking: bool = True) -> Conversation:
     """A prompt, and what the assistant should say next."""
-    return Conversation((*messages, text_message("assistant", answer)))
+    return Conversation((*messages, text_message("assistant", answer)), thinking=thinking)
 
 
 def encode(conversation: Conversation, renderer: Renderer) -> list[Tree]:
@@ -47,7 +51,7 @@ def encode(conversation: Conversation, renderer: Renderer) -> list[Tree]:
         _tree(_last_turn(part, renderer), part.images, renderer)
         for i, message in enumerate(conversation.messages, 1)
         if message.role == "assistant"
-        for part in (Conversation(conversation.messages[:i], conversation.tools),)
+        for part in (replace(conversation, messages=conversation.messages[:i]),)
     ]
 
 
@@ -64,7 +68,7 @@ def _spans(conversation: Conversation, renderer: Renderer) -> list[_Span] | None
     for i, message in enumerate(conversation.messages):
         if message.role != "assistant":
             continue
-        given = renderer.conversation_text(conversation.messages[:i], conversation.tools, goes_on=True)
+        given = renderer.conversation_text(conversation.messages[:i], conversation.tools, goes_on=True, thinking=conversation.thinking)
         whole = renderer.conversation_text(conversation.messages[: i + 1], conversation.tools, goes_on=False)
         if not given.startswith(written) or not whole.startswith(given):
             return None
@@ -76,7 +80,7 @@ def _spans(conversation: Conversation, renderer: Renderer) -> list[_Span] | None
 
 def _last_turn(conversation: Conversation, renderer: Renderer) -> list[_Span]:
     *before, last = conversation.messages
-    given = renderer.conversation_text(before, conversation.tools, goes_on=True)
+    given = renderer.conversation_text(before, conversation.tools, goes_on=True, thinking=conversation.thinking)
     whole = renderer.conversation_text(conversation.messages, conversation.tools, goes_on=False)
     said = whole[len(given) :].rpartition(END)[0] if whole.startswith(given) else last.text
     return [_Span(given, said=False), _Span(said + END, said=True)]

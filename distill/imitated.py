@@ -11,7 +11,7 @@ Imitated: TypeAlias = Conversation | WorkedTurns
 
 def content(imitated: Imitated) -> Iterator[bytes]:
     """All that it shows and says, for a digest."""
-    said = imitated.turns if isinstance(imitated, WorkedTurns) else ()
+    said = imitated.turns if isinstance(imitated, WorkedTurns) else imitated.thinking
     yield repr((imitated.tools, said)).encode()
     for message in imitated.messages:
         yield f"{message.role}\0{message.text}\0{message.tool_calls}".encode()

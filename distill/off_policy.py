@@ -12,7 +12,7 @@ from distill.writers import Writer, Written
 from rewards.isolation import RewardPool
 from rewards.outcome import Grade, Outcome
 from rewards.transcript import Transcript
-from rl.config.teaching_settings import OffPolicySettings
+from rl.config.teaching_settings import OffPolicySettings, ThinkingMode
 from tasks.errors import TaskError
 from tasks.problem import Problem
 
@@ -36,16 +36,18 @@ async def collect_answers(
 
     async def asked(task: str, problem: Problem) -> tuple[TeacherAnswer, ...]:
         teacher = teacher_of[task]
-        named = f"{stream}/{teacher}"
+        writer = writers[teacher]
+        asking = [(mode, f"{stream}/{teacher}" if mode == "thinking" else f"{stream}/{teacher}/{mode}") for mode in settings.modes]
         try:
-            written = await writers[teacher].write(problem, settings.samples, named)
+            of_modes = [await writer.write(problem, settings.samples, named, thinking=mode == "thinking") for mode, named in asking]
         except ValueError as error:
             table.failures.append(f"{task}: {problem.id}: {error}")
             return ()
-        outcomes = await pool.grade_many([(problem.reward, problem.target, _transcript(problem, w)) for w in written])
+        written = [(mode, named, one) for (mode, named), of_mode in zip(asking, of_modes, strict=True) for one in of_mode]
+        outcomes = await pool.grade_many([(problem.reward, problem.target, _transcript(problem, one)) for *_, one in written])
         rows = tuple(
-            _row(settings, task, problem, i, teacher, writers[teacher].model, named, w, outcome)
-            for i, (w, outcome) in enumerate(zip(written, outcomes, strict=True))
+            _row(settings, task, problem, i, teacher, writer.model, named, mode, one, outcome)
+            for i, ((mode, named, one), outcome) in enumerate(zip(written, outcomes, strict=True))
         )
         table.add(rows)
         return rows
@@ -62,17 +64,17 @@ async def collect_answers(
 
 
 def imitated(answers: Sequence[tuple[Problem, TeacherAnswer]], per_problem: int | None) -> list[Imitated]:
-    """What no filter dropped, different texts only, at most `per_problem` for each problem. Raises `TaskError` where nothing is left.
+    """What no filter dropped, different texts only, at most `per_problem` for each problem and mode. Raises `TaskError` if nothing is.
 
     What tools returned is not kept: they run again where the student's sequence is recorded.
     """
-    kept: dict[tuple[str, str], dict[tuple[str, ...], Imitated]] = {}
+    kept: dict[tuple[str, str, ThinkingMode], dict[tuple[str, ...], Imitated]] = {}
     for problem, row in answers:
-        of_problem = kept.setdefault((row.task, row.problem), {})
+        of_problem = kept.setdefault((row.task, row.problem, row.mode), {})
         if row.dropped_by is None and (per_problem is None or len(of_problem) < per_problem):
             turns = (*row.calling_turns, row.answer)
             followed = WorkedTurns(problem.messages, turns, problem.tools, may_fail=True) if problem.tools else None
-            of_problem.setdefault(turns, followed or worked_answer(problem.messages, row.answer))
+            of_problem.setdefault(turns, followed or worked_answer(problem.messages, row.answer, thinking=row.mode == "thinking"))
     found = [one for of_problem in kept.values() for one in of_problem.values()]
     if not found:
         raise TaskError(
@@ -94,6 +96,7 @@ def _row(
     teacher: str,
     model: str,
     stream: str,
+    mode: ThinkingMode,
     written: Written,
     outcome: Outcome,
 ) -> TeacherAnswer:
@@ -113,4 +116,5 @@ def _row(
         verdict=grade.verdict if grade else None,
         dropped_by=dropped,
         calling_turns=written.turns[:-1],
+        mode=mode,
     )

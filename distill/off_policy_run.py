@@ -9,6 +9,7 @@ from distill.imitated import Imitated
 from distill.off_policy import collect_answers, imitated
 from distill.on_policy import teacher_of_task
 from distill.teacher_answers import AnswerTable, dropped_counts
+from distill.teachers import TeacherError
 from distill.writers import EngineWriter, ServerWriter, Writer
 from rewards.isolation import RewardPool
 from rl.assembly import build_generator, build_turns, engine_preload, sampling, tool_runner
@@ -20,10 +21,17 @@ from tasks.errors import TaskError
 
 
 def check_tools(settings: RunSettings, tasks: Mapping[str, Task]) -> None:
-    """Raises `TaskError` where problems with tools are to be played by a server, which is asked for one turn."""
+    """Raises `TaskError` where problems with tools are to be played by a server, which is asked for one turn, or without thinking."""
     for name, teacher in teacher_of_task(settings).items():
         task = tasks[name]
-        if settings.distillation.teachers[teacher].server is not None and any(p.tools for p in (task.train.problem(0), *task.heldout)):
+        if not any(p.tools for p in (task.train.problem(0), *task.heldout)):
+            continue
+        if "non_thinking" in settings.distillation.off_policy.modes:
+            raise TaskError(
+                f"tasks.{name}: its problems have tools, which are played with thinking; "
+                "distillation.off_policy.modes=[thinking], or leave it out"
+            )
+        if settings.distillation.teachers[teacher].server is not None:
             raise TaskError(
                 f"tasks.{name}: its problems have tools, and distillation.teachers.{teacher}.server is asked for one turn; "
                 "leave the task out, or give it to a teacher that is a checkpoint"
@@ -44,7 +52,7 @@ async def teachers_conversations(
     """What the teachers wrote and the filters kept; all of it stays in `folder/teacher_answers.jsonl`."""
     off = settings.distillation.off_policy
     problems = {name: training_problems(task, off.problems) for name, task in tasks.items()}
-    table = AnswerTable(folder / "teacher_answers.jsonl", off.samples)
+    table = AnswerTable(folder / "teacher_answers.jsonl", off.samples * len(off.modes))
     async with _writers(settings, teachers, cluster, max_images) as writers:
         answers = await collect_answers(
             off, problems, writers, teacher_of_task(settings), pool, table, f"{settings.seed}/off_policy", answered
@@ -81,6 +89,11 @@ async def _writers(
         async with tool_runner(settings) as runner:
             for name, generator in generators.items():
                 renderer = Renderer(teachers[name])
+                if "non_thinking" in off.modes and not renderer.has_modes:
+                    raise TeacherError(
+                        f"distillation.teachers.{name}: the chat template of {teachers[name]} has no enable_thinking, so it cannot be "
+                        "asked without thinking; distillation.off_policy.modes=[thinking], or a hybrid checkpoint such as Qwen3-8B"
+                    )
                 how = replace(sampling(settings, renderer), max_tokens=off.max_tokens, temperature=off.temperature)
                 turns = build_turns(settings, generator, renderer, runner, how)
                 writers[name] = EngineWriter(str(teachers[name]), generator, renderer, how, turns)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from rl.config.teaching_settings import ThinkingMode
 from rl.records.json_lines import append_line, read_lines
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherAnswer:
-    """`sample` counts the answers of a problem. `dropped_by` names the filter that dropped it; None where it is imitated.
+    """`sample` counts the answers of a problem, in all modes. `dropped_by` names the filter that dropped it; None where it is imitated.
 
     `calling_turns` are the assistant's turns before the `answer`, each of which called tools.
 
@@ -33,6 +34,7 @@ class TeacherAnswer:
     verdict: bool | None
     dropped_by: str | None
     calling_turns: tuple[str, ...] = ()
+    mode: ThinkingMode = "thinking"
 
 
 _ROW = TypeAdapter(TeacherAnswer)

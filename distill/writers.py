@@ -43,8 +43,11 @@ class Writer(Protocol):
     @property
     def model(self) -> str: ...
 
-    async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
-        """`samples` answers, from random streams that depend on `stream` and the problem's id alone (as far as a server keeps to seeds)."""
+    async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
+        """`samples` answers, from random streams that depend on `stream` and the problem's id alone (as far as a server keeps to seeds).
+
+        `thinking` is how the chat template asks; problems with tools are played with it.
+        """
         ...
 
 
@@ -61,12 +64,12 @@ class EngineWriter:
         self._sampling = sampling
         self._turns = turns
 
-    async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
+    async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         if problem.tools:
             played = await asyncio.gather(*(self._turns.rollout(problem, index, stream) for index in range(samples)))
             return [_written(rollout) for rollout in played]
         images = tuple(image for message in problem.messages for image in message.images)
-        prompt = self._renderer.prompt_ids(problem.messages)
+        prompt = self._renderer.prompt_ids(problem.messages, thinking=thinking)
         generated = await self._generator.generate(Request(prompt, images, self._sampling, samples, request_seed(stream, problem.id)))
         return [Written((self._renderer.sampled_message(c.token_ids),), c.finish == "stop") for c in generated.continuations]
 
@@ -81,25 +84,28 @@ class ServerWriter:
         self._client = openai.AsyncOpenAI(base_url=base_url, api_key=os.environ.get("OPENAI_API_KEY", "none"), max_retries=ATTEMPTS)
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
+    async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         seed = request_seed(stream, problem.id) % (1 << 31)
-        return list(await asyncio.gather(*(self._one(problem.messages, seed + i) for i in range(samples))))
+        return list(await asyncio.gather(*(self._one(problem.messages, seed + i, thinking) for i in range(samples))))
 
-    async def _one(self, messages: Sequence[Message], seed: int) -> Written:
-        body = {
+    async def _one(self, messages: Sequence[Message], seed: int, thinking: bool) -> Written:
+        body: dict[str, object] = {
             "model": self.model,
             "messages": [_as_chat(message) for message in messages],
             "temperature": self._temperature,
             "max_tokens": self._max_tokens,
             "seed": seed,
         }
+        if not thinking:
+            # vLLM's and SGLang's name for what they pass on to the chat template.
+            body["chat_template_kwargs"] = {"enable_thinking": False}
         async with self._slots:
             answer = await self._client.post("/chat/completions", body=body, cast_to=openai.types.chat.ChatCompletion)
         choice = answer.choices[0]
         # Servers that take the thinking out of the text give it beside.
-        thinking = getattr(choice.message, "reasoning_content", None)
+        thought = getattr(choice.message, "reasoning_content", None)
         text = choice.message.content or ""
-        said = f"<think>\n{thinking}\n</think>\n\n{text}" if thinking else text
+        said = f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
         return Written((text_message("assistant", said),), choice.finish_reason == "stop")
 
 

@@ -42,17 +42,16 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
 def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
     """The settings of every stage: the common ones with the stage's own keys. Raises `ConfigError` with every mistake.
 
-    All but the first have no cold start, unless that is what the stage is or it asks for one. A task that is null is none of the stage's.
+    All but the first have no cold start, unless that is what the stage is or it asks for one. A task or teacher that is null is none of
+    the stage's.
     """
     common = settings.model_dump(mode="json", exclude={"stages"})
     found: dict[str, RunSettings] = {}
     mistakes: list[str] = []
     for place, (name, keys) in enumerate(settings.stages.items()):
         values = _with_keys(common, keys | {"name": name, "runs": str(settings.runs / settings.name)})
-        tasks = values["tasks"]
-        values["tasks"] = {task: value for task, value in tasks.items() if value is not None} if isinstance(tasks, dict) else tasks
         try:
-            stage = RunSettings.model_validate(values)
+            stage = RunSettings.model_validate(_without_null(_without_null(values, "tasks"), "distillation", "teachers"))
         except ValidationError as error:
             mistakes += [f"stages.{name}: {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
             continue
@@ -72,6 +71,14 @@ def _with_keys(values: Mapping[str, Json], keys: Mapping[str, Json]) -> dict[str
         inner = changed.get(first)
         changed[first] = _with_keys(inner if isinstance(inner, dict) else {}, {rest: value}) if rest else value
     return changed
+
+
+def _without_null(values: Mapping[str, Json], first: str, *rest: str) -> dict[str, Json]:
+    """The values, less those that are null in the mapping that the keys lead to."""
+    inner = values.get(first)
+    if not isinstance(inner, dict):
+        return dict(values)
+    return {**values, first: _without_null(inner, *rest) if rest else {key: value for key, value in inner.items() if value is not None}}
 
 
 def _without_cold_start(stage: RunSettings) -> RunSettings:
@@ -115,22 +122,23 @@ def _result(folder: RunFolder, stage: str) -> Path:
 
 
 def _report(folders: Mapping[str, RunFolder], path: Path) -> None:
-    """Held-out accuracy of every task before the first stage and after each."""
+    """Held-out accuracy of every task before the first stage and after each, and the seconds that each trained, evaluations excluded."""
     rows: list[tuple[str, Evaluation]] = []
     for name, folder in folders.items():
         evaluations = folder.evaluations()
         rows += [("before", evaluations[0])] if not rows else []
         rows.append((name, evaluations[-1]))
     tasks = tuple(dict.fromkeys(task for _, evaluation in rows for task in evaluation.tasks))
-    cells = [[name, *(_percent(evaluation, task) for task in tasks)] for name, evaluation in rows]
-    lines = [["stage", *tasks], ["---"] * (1 + len(tasks)), *cells]
+    header = ["stage", *tasks, "all tasks", "training, s"]
+    cells = [[name, *(_percent(e, task) for task in tasks), _percent(e, None), f"{e.train_s:.0f}"] for name, e in rows]
+    lines = [header, ["---"] * len(header), *cells]
     path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines))
-    table = Table("stage", *tasks)
+    table = Table(*header)
     for row in cells:
         table.add_row(*row)
     Console().print(table)
 
 
-def _percent(evaluation: Evaluation, task: str) -> str:
-    accuracy = evaluation.accuracy(task) if task in evaluation.tasks else None
+def _percent(evaluation: Evaluation, task: str | None) -> str:
+    accuracy = evaluation.accuracy(task)
     return "" if accuracy is None else f"{accuracy:.1%}"

@@ -32,13 +32,26 @@ class Renderer:
         ends = {self._tokenizer.eos_token, "<|im_end|>", "<|endoftext|>"}
         self.stop_ids = tuple(sorted(vocabulary[token] for token in ends if token in vocabulary))
 
-    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]] = ()) -> tuple[int, ...]:
-        """Compact ids of the conversation up to where the assistant goes on: one placeholder an image. `tools` are schemas."""
-        return self.text_ids(self._chat(messages, tools))
+    def prompt_ids(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]] = (), *, thinking: bool = True
+    ) -> tuple[int, ...]:
+        """Compact ids of the conversation up to where the assistant goes on: one placeholder an image. `tools` are schemas.
 
-    def conversation_text(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, goes_on: bool) -> str:
+        Without `thinking`, as the template asks for an answer at once (Qwen3's `enable_thinking=False`).
+        """
+        return self.text_ids(self._chat(messages, tools, thinking=thinking))
+
+    def conversation_text(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, goes_on: bool, thinking: bool = True
+    ) -> str:
         """The conversation as the template writes it; with `goes_on`, up to where the assistant goes on."""
-        return self._chat(messages, tools, goes_on=goes_on)
+        return self._chat(messages, tools, goes_on=goes_on, thinking=thinking)
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether the template can ask for an answer without thinking."""
+        asked = (text_message("user", "."),)
+        return self._chat(asked, (), thinking=False) != self._chat(asked, ())
 
     def observation_ids(self, responses: Sequence[Message]) -> tuple[int, ...]:
         """Compact ids of tool messages as they follow a sampled turn, whose end token is not among them, up to where the assistant goes on.
@@ -70,9 +83,14 @@ class Renderer:
     def _image_processor(self) -> AutoImageProcessor:
         return AutoImageProcessor.from_pretrained(self._path)
 
-    def _chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, goes_on: bool = True) -> str:
+    def _chat(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, goes_on: bool = True, thinking: bool = True
+    ) -> str:
         chat = [_as_chat(message) for message in messages]
-        return str(self._tokenizer.apply_chat_template(chat, tools=list(tools) or None, tokenize=False, add_generation_prompt=goes_on))
+        mode = {} if thinking else {"enable_thinking": False}
+        return str(
+            self._tokenizer.apply_chat_template(chat, tools=list(tools) or None, tokenize=False, add_generation_prompt=goes_on, **mode)
+        )
 
     def text_ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)

@@ -23,6 +23,7 @@ class TeacherSettings(Settings):
     cold_start: DemonstrationSettings = DemonstrationSettings()
 
 
+ThinkingMode: TypeAlias = Literal["thinking", "non_thinking"]
 ResponseFilter: TypeAlias = Literal["ungraded", "incomplete", "wrong_final", "repetition", "language_mixing", "guess"]
 
 
@@ -30,7 +31,10 @@ class OffPolicySettings(Settings):
     """Off-policy distillation: teachers answer training problems, what passes the filters is imitated as `supervised` says."""
 
     problems: Count = Field(256, description="training problems of each task")
-    samples: Count = Field(4, description="answers a problem")
+    modes: Annotated[tuple[ThinkingMode, ...], Field(min_length=1)] = Field(
+        ("thinking",), description="how teachers are asked; non_thinking by the chat template's enable_thinking, and imitated under it"
+    )
+    samples: Count = Field(4, description="answers a problem in each mode")
     temperature: Positive = Field(1.0, description="sampling temperature of the teachers")
     max_tokens: Count = Field(128, description="tokens of an answer at the most")
     filters: tuple[ResponseFilter, ...] = Field(
@@ -38,7 +42,7 @@ class OffPolicySettings(Settings):
         description="answers are dropped by the first of these that applies; see docs/methods.md",
     )
     min_reasoning_chars: Count = Field(16, description="an answer with fewer characters besides its final answer is a guess")
-    per_problem: Count | None = Field(None, description="answers of a problem that are kept at the most; null keeps all")
+    per_problem: Count | None = Field(None, description="answers of a problem that are kept in each mode at the most; null keeps all")
     supervised: SupervisedSettings = SupervisedSettings()
 
 

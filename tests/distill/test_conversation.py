@@ -1,6 +1,7 @@
 """Conversations to imitate: exactly what the assistant says is trained on, whatever the texts contain."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,23 @@ def test_an_answer_follows_exactly_the_prompt_that_is_sampled_from(renderer: Ren
     prompt, answer = renderer.prompt_ids(messages), renderer.turn_ids("yes")
     assert tuple(tree.trunk.token_ids_T) == prompt + answer
     assert tree.trunk.loss_mask_T.tolist() == [False] * len(prompt) + [True] * len(answer)
+
+
+def test_an_answer_without_thinking_follows_the_prompt_that_asks_for_none(renderer: Renderer) -> None:
+    messages = (text_message("user", "2+2?"),)
+    (tree,) = encode(worked_answer(messages, "4", thinking=False), renderer)
+    prompt, answer = renderer.prompt_ids(messages, thinking=False), renderer.turn_ids("4")
+    assert renderer.text(prompt) == renderer.text(renderer.prompt_ids(messages)) + "<think>\n\n</think>\n\n"
+    assert tuple(tree.trunk.token_ids_T) == prompt + answer
+    assert tree.trunk.loss_mask_T.tolist() == [False] * len(prompt) + [True] * len(answer)
+
+
+def test_a_template_without_modes_is_known_as_such(path: Path, tmp_path: Path) -> None:
+    assert Renderer(path).has_modes
+    shutil.copytree(path, tmp_path / "always")
+    template = (tmp_path / "always" / "chat_template.jinja").read_text()
+    (tmp_path / "always" / "chat_template.jinja").write_text(template.replace("enable_thinking", "never_given"))
+    assert not Renderer(tmp_path / "always").has_modes
 
 
 def test_the_word_assistant_in_any_other_turn_unmasks_nothing(renderer: Renderer) -> None:

@@ -73,7 +73,7 @@ class Scripted:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
 
-    async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
+    async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         self.asked[problem.id] += 1
         return [Written((text_message("assistant", text),), True) for text in (f"{GOOD} ({problem.id})", "wrong", f"{GOOD} ({problem.id})")]
 
@@ -108,10 +108,10 @@ def test_every_answer_has_a_row_with_where_it_comes_from_and_what_became_of_it(t
 
 def test_a_problem_that_no_engine_takes_ends_nothing(tmp_path: Path) -> None:
     class Short(Scripted):
-        async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
+        async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
             if problem.id == "sum/1":
                 raise ValueError("a prompt of 300 tokens leaves no room in 256")
-            return await super().write(problem, samples, stream)
+            return await super().write(problem, samples, stream, thinking=thinking)
 
     table = AnswerTable(tmp_path / "answers.jsonl", 3)
     seen = []
@@ -121,6 +121,28 @@ def test_a_problem_that_no_engine_takes_ends_nothing(tmp_path: Path) -> None:
     assert {problem.id for problem, _ in answers} == {"sum/0", "sum/2", "sum/3"}
     assert table.failures == ["sum: sum/1: a prompt of 300 tokens leaves no room in 256"]
     assert len(seen) == 4
+
+
+def test_both_modes_are_asked_each_from_its_own_stream_and_imitated_as_they_were_asked(tmp_path: Path) -> None:
+    class Modal(Scripted):
+        async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
+            text = f"<think>\n{GOOD}\n</think>\n\n4" if thinking else f"4 from {stream}"
+            return [Written((text_message("assistant", text),), True)] * samples
+
+    both = SETTINGS.model_copy(update={"modes": ("thinking", "non_thinking"), "samples": 2})
+    table = AnswerTable(tmp_path / "answers.jsonl", 4)
+    answers = asyncio.run(
+        collect_answers(both, PROBLEMS, {"big": Modal()}, {"sum": "big"}, ByWord(), table, "0", lambda: None)  # type: ignore[arg-type]
+    )
+    assert [(row.sample, row.mode, row.stream) for _, row in answers[:4]] == [
+        (0, "thinking", "0/big"),
+        (1, "thinking", "0/big"),
+        (2, "non_thinking", "0/big/non_thinking"),
+        (3, "non_thinking", "0/big/non_thinking"),
+    ]
+    kept = imitated(answers, per_problem=1)
+    assert [(one.thinking, "<think>" in one.messages[-1].text) for one in kept[:2]] == [(True, True), (False, False)]  # type: ignore[union-attr]
+    assert len(kept) == 8
 
 
 def test_what_is_imitated_is_what_was_kept_and_the_same_text_only_once(tmp_path: Path) -> None:
@@ -134,7 +156,7 @@ class Agent:
 
     model = "agent"
 
-    async def write(self, problem: Problem, samples: int, stream: str) -> list[Written]:
+    async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         return [self._written(looks, right) for looks, right in ((1, True), (2, False), (1, True))]
 
     def _written(self, looks: int, right: bool) -> Written:

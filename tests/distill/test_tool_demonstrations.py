@@ -16,7 +16,7 @@ from rl.config.rollout_settings import RolloutSettings, ToolSettings, TurnSettin
 from rl.config.settings import RunSettings
 from rl.config.supervised_settings import ColdStartSettings
 from rl.config.task_settings import TaskSettings
-from rl.config.teaching_settings import DistillationSettings, TeacherSettings
+from rl.config.teaching_settings import DistillationSettings, OffPolicySettings, TeacherSettings, ThinkingMode
 from rollouts.render import Renderer
 from tasks.build import build_task
 from tasks.errors import TaskError
@@ -86,17 +86,20 @@ async def test_a_failing_call_that_an_agent_made_is_followed(tiny_policy: Path) 
     assert "the call is not JSON" in renderer.text(trunk.token_ids_T[~trunk.loss_mask_T].tolist())
 
 
-def test_a_server_is_not_asked_to_play_problems_with_tools() -> None:
+def test_problems_with_tools_are_played_by_checkpoints_and_with_thinking() -> None:
     played = settings(calls=4)
     tasks = {name: build_task(name, task, 0) for name, task in played.tasks.items()}
 
-    def taught_by(**teacher: str) -> RunSettings:
+    def taught_by(*modes: ThinkingMode, **teacher: str) -> RunSettings:
+        off = OffPolicySettings(modes=modes or ("thinking",))
         teachers = {"big": TeacherSettings(path="big", **teacher)}
-        return played.model_copy(update={"distillation": DistillationSettings(teachers=teachers)})
+        return played.model_copy(update={"distillation": DistillationSettings(teachers=teachers, off_policy=off)})
 
     check_tools(taught_by(), tasks)
     with pytest.raises(TaskError, match=r"tasks\.details: its problems have tools, and distillation\.teachers\.big\.server"):
         check_tools(taught_by(server="http://127.0.0.1:1"), tasks)
+    with pytest.raises(TaskError, match=r"tasks\.details: its problems have tools, which are played with thinking"):
+        check_tools(taught_by("thinking", "non_thinking"), tasks)
 
 
 def test_other_tool_settings_are_another_cold_start() -> None:

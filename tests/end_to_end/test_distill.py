@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ SMALL = [
     "records.trackers=[]",
 ]
 TEACHER = [
+    "tasks.grounding=null",
     "distillation.teachers.big.tiny.num_layers=2",
     "distillation.teachers.big.cold_start.demonstrations=96",
     "distillation.teachers.big.cold_start.steps=20",
@@ -79,10 +81,10 @@ def test_preferences_are_made_of_the_policys_own_answers(folder: Path) -> None:
 def test_off_policy_distillation_imitates_what_the_filters_keep(folder: Path) -> None:
     off = ["distillation.off_policy.problems=8", "distillation.off_policy.samples=2", "distillation.off_policy.filters=[]"]
     student = ["distillation.off_policy.supervised.steps=4", "distillation.off_policy.supervised.validate_every=2"]
-    arguments = ["config=off_policy_distill", *TEACHER, *off, *student, "distillation.off_policy.max_tokens=16"]
-    made = run(folder, "off", *arguments)
+    modes = ["distillation.off_policy.max_tokens=16", "distillation.off_policy.modes=[thinking,non_thinking]"]
+    made = run(folder, "off", "config=off_policy_distill", *TEACHER, *off, *student, *modes)
     rows = lines(made / "teacher_answers.jsonl")
-    assert len(rows) == 16
+    assert Counter(row["mode"] for row in rows) == {"thinking": 16, "non_thinking": 16}
     assert stages(made) == ["before", "after"]
     assert (made / "policy" / "model.safetensors").exists()
 

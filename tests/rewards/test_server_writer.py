@@ -15,10 +15,10 @@ PICTURE = Message("user", (ImagePart(PIL.Image.new("RGB", (32, 32))), TextPart("
 PROBLEM = Problem("p", (text_message("system", "be brief"), PICTURE), NumberTarget(4), "number", "sum")
 
 
-async def written(script: Script | Scripted, samples: int = 1) -> tuple[list[Written], list[dict]]:
+async def written(script: Script | Scripted, samples: int = 1, thinking: bool = True) -> tuple[list[Written], list[dict]]:
     async with serving(script) as server:
         writer = ServerWriter("big", server.url, 0.7, 64)
-        return await writer.write(PROBLEM, samples, "0/big"), server.bodies
+        return await writer.write(PROBLEM, samples, "0/big", thinking=thinking), server.bodies
 
 
 def answer(text: str, *, complete: bool = True) -> Written:
@@ -39,6 +39,12 @@ async def test_every_sample_is_a_request_with_a_seed_of_its_own_and_the_problems
 async def test_seeds_depend_on_the_stream_and_the_problem_alone() -> None:
     (_, first), (_, again) = await written(Scripted("4"), 2), await written(Scripted("4"), 2)
     assert sorted(body["seed"] for body in first) == sorted(body["seed"] for body in again)
+
+
+@pytest.mark.parametrize(("thinking", "sent"), [(True, None), (False, {"enable_thinking": False})])
+async def test_a_server_is_asked_without_thinking_by_the_argument_of_its_template(thinking: bool, sent: dict | None) -> None:
+    _, bodies = await written(Scripted("4"), 1, thinking)
+    assert bodies[0].get("chat_template_kwargs") == sent
 
 
 async def test_an_answer_that_was_cut_is_incomplete() -> None:

@@ -46,7 +46,7 @@ class Runs:
         for step, when in enumerate(("before", "after")):
             right = len(self.seen) + step
             score = ProblemScore("p", "algebra", right, 4)
-            append_line(folder.evaluations_path, EVALUATION.dump_json(Evaluation(step, when, 0.0, (score,))))  # type: ignore[arg-type]
+            append_line(folder.evaluations_path, EVALUATION.dump_json(Evaluation(step, when, 30.0 * step, (score,))))  # type: ignore[arg-type]
         return 0
 
 
@@ -67,10 +67,16 @@ def test_a_stage_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     assert [stage.name for stage in again.seen] == ["b"]
 
 
-def test_the_table_holds_every_task_after_every_stage(tmp_path: Path) -> None:
+def test_the_table_holds_every_task_after_every_stage_and_what_it_took(tmp_path: Path) -> None:
     run_stages(settings(tmp_path), Runs())
     lines = (tmp_path / "all" / "stages.md").read_text().splitlines()
-    assert lines == ["| stage | algebra |", "| --- | --- |", "| before | 25.0% |", "| a | 50.0% |", "| b | 75.0% |"]
+    assert lines == [
+        "| stage | algebra | all tasks | training, s |",
+        "| --- | --- | --- | --- |",
+        "| before | 25.0% | 25.0% | 0 |",
+        "| a | 50.0% | 50.0% | 30 |",
+        "| b | 75.0% | 75.0% | 30 |",
+    ]
 
 
 def test_a_stages_own_keys_change_that_stage_alone(tmp_path: Path) -> None:
@@ -115,6 +121,15 @@ def test_a_task_that_is_null_is_none_of_the_stage(tmp_path: Path) -> None:
     assert [list(stage.tasks) for stage in found.values()] == [["algebra"], ["algebra", "logic"]]
 
 
+def test_a_teacher_that_is_null_does_not_teach_in_that_stage(tmp_path: Path) -> None:
+    written = tmp_path / "mine.yaml"
+    teachers = "distillation: {teachers: {big: {path: x}, small: {path: y}}}"
+    stages = "stages: {a: {}, b: {distillation.teachers.big: null}}"
+    written.write_text("\n".join(("tasks: {algebra: {family: algebra}}", "loop: {refill: false}", stages, teachers)))
+    found = stage_settings(load([f"config={written}"]))
+    assert [list(stage.distillation.teachers) for stage in found.values()] == [["big", "small"], ["small"]]
+
+
 def test_mistakes_of_all_stages_are_named_with_their_keys(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         stage_settings(settings(tmp_path, a={"loop.stepz": 7}, b={"method": "magic"}))
@@ -126,3 +141,14 @@ def test_the_preset_of_the_whole_recipe_has_stages_that_are_valid() -> None:
     found = stage_settings(load(["config=qwen3_vl_tiny"]))
     assert [stage.method for stage in found.values()] == ["sft", "off_policy_distill", "rl", "rl"]
     assert [stage.uses_rewards for stage in list(found.values())[2:]] == [False, True]
+
+
+def test_the_comparison_starts_every_alternative_from_the_same_cold_start() -> None:
+    found = stage_settings(load(["config=distillation_comparison"]))
+    assert {stage.policy.path for name, stage in found.items() if name[0] in "2346"} == {"stage:1_cold_start"}
+    assert found["5_off_then_on_policy"].policy.path == "stage:3_off_policy"
+    assert [name for name, stage in found.items() if stage.uses_teachers and stage.distillation.teachers and stage.method != "sft"] == [
+        "3_off_policy",
+        "4_on_policy",
+        "5_off_then_on_policy",
+    ]
