@@ -21,7 +21,9 @@ MAX_MODEL_LEN = 512
 
 def serve(workload: Workload, line: Connection) -> None:
     """Makes a round for every message on the line, and answers with its report."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if not workload.replicas:
+        # As an actor of rl.cluster has it, which is not imported before this is set.
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     asyncio.run(_serve_actors(workload, line) if workload.replicas else _serve_in_process(workload, line))
 
 
