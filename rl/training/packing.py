@@ -39,16 +39,13 @@ class Rectangle:
 @dataclass(frozen=True, slots=True)
 class Packed:
     """`target_M` are the rows that are trained on, `predictor_M` the rows whose hidden state predicts them: the token before, across the
-    fork.
-
-    `stretch_M` numbers the stretch of each trained token in the order of packing: trunk, its branches, next trunk.
+    fork. Branches that say the same have the same rows, each its own M.
     """
 
     token_ids_N: torch.Tensor
     positions_3N: torch.Tensor
     target_M: torch.Tensor
     predictor_M: torch.Tensor
-    stretch_M: torch.Tensor
     rectangles: tuple[Rectangle, ...]
 
     def to(self, device: torch.device) -> "Packed":
@@ -57,7 +54,6 @@ class Packed:
             self.positions_3N.to(device),
             self.target_M.to(device),
             self.predictor_M.to(device),
-            self.stretch_M.to(device),
             tuple(
                 Rectangle(
                     r.queries_SL.to(device),
@@ -79,13 +75,17 @@ def pack(
     positions: list[np.ndarray] = []
     targets: list[np.ndarray] = []
     predictors: list[np.ndarray] = []
-    stretch_of: list[np.ndarray] = []
     trunks: list[tuple[int, int]] = []
     branches: list[tuple[int, int, int, int]] = []
-    row = number = 0
+    row = 0
     for tree, tree_grids in zip(trees, grids, strict=True):
         trunk_row, fork = row, 0
+        trained_rows: list[tuple[np.ndarray, np.ndarray]] = []
+        alike = (0, *(1 + first for first in tree.first_alike))
         for index, (stretch, stretch_grids) in enumerate(zip((tree.trunk, *tree.branches), tree_grids, strict=True)):
+            if alike[index] < index:
+                trained_rows.append(trained_rows[alike[index]])
+                continue
             start = 0 if index == 0 else fork
             place, end = rope_positions(stretch.token_ids_T, stretch_grids, image_token_id, merge_size, start)
             fork = end if index == 0 else fork
@@ -96,22 +96,20 @@ def pack(
             trained = np.flatnonzero(stretch.loss_mask_T)
             ids.append(stretch.token_ids_T)
             positions.append(place)
-            targets.append(row + trained)
-            predictors.append(previous[trained])
-            stretch_of.append(np.full(len(trained), number))
+            trained_rows.append((row + trained, previous[trained]))
             if index == 0:
                 trunks.append((row, len(stretch)))
             else:
                 branches.append((trunk_row, len(tree.trunk), row, len(stretch)))
             row += len(stretch)
-            number += 1
+        targets += [target for target, _ in trained_rows]
+        predictors += [predictor for _, predictor in trained_rows]
     rectangles = (_trunk_rectangle(trunks), *((_branch_rectangle(branches),) if branches else ()))
     return Packed(
         torch.from_numpy(np.concatenate(ids)),
         torch.from_numpy(np.concatenate(positions, axis=1)),
         torch.from_numpy(np.concatenate(targets)),
         torch.from_numpy(np.concatenate(predictors)),
-        torch.from_numpy(np.concatenate(stretch_of)),
         rectangles,
     )
 

@@ -26,15 +26,23 @@ class Stretch:
 class Tree:
     """A trunk and the branches that each continue it: a prompt and its sampled responses, or a trunk alone (supervised).
 
-    Branches do not see each other. The trunk, with its images, is computed once.
+    Branches do not see each other. The trunk, with its images, is computed once, and so is a branch that says the same as another.
     """
 
     trunk: Stretch
     branches: tuple[Stretch, ...] = ()
 
     @property
+    def first_alike(self) -> tuple[int, ...]:
+        """For each branch the first one with the same tokens, itself where there is none before. One with images is like no other."""
+        first: dict[object, int] = {}
+        said = (id(b) if b.images else (b.token_ids_T.tobytes(), b.loss_mask_T.tobytes()) for b in self.branches)
+        return tuple(first.setdefault(words, i) for i, words in enumerate(said))
+
+    @property
     def num_tokens(self) -> int:
-        return len(self.trunk) + sum(map(len, self.branches))
+        """Tokens that are computed."""
+        return len(self.trunk) + sum(len(self.branches[i]) for i in set(self.first_alike))
 
     @property
     def longest_chain(self) -> int:

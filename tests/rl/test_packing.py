@@ -70,6 +70,38 @@ def test_packed_gradients_equal_those_of_each_chain_alone(kind: str, path: Path,
     assert compared > 10
 
 
+def with_repeats(trees: Sequence[Tree]) -> list[Tree]:
+    """Every branch without images a second time, as a copy, in the reverse order."""
+    return [
+        replace(t, branches=(*t.branches, *(replace(b, token_ids_T=b.token_ids_T.copy()) for b in reversed(t.branches) if not b.images)))
+        for t in trees
+    ]
+
+
+def test_branches_that_say_the_same_are_computed_once_and_worth_what_each_is_alone(kind: str, path: Path, policy: Policy) -> None:
+    trees = forest(kind, seed=2)
+    repeated = with_repeats(trees)
+    assert sum(len(t.branches) for t in repeated) > sum(len(t.branches) for t in trees)
+    encode = TreeEncoder(path, torch.device("cpu"))
+    assert len(encode(repeated).packed.token_ids_N) == len(encode(trees).packed.token_ids_N) == sum(t.num_tokens for t in repeated)
+    plain = Plain.load(path)
+    expected = [plain.chain_logprobs(tree) for tree in repeated]
+    found = packed_logprobs(policy, path, repeated)
+    assert_near(found, expected, 1e-5)
+    torch.cat([piece for tree in expected for piece in tree]).sum().backward()
+    policy.zero_grad()
+    torch.cat([piece for tree in found for piece in tree]).sum().backward()
+    name, parameter = next((n, p) for n, p in plain.model.named_parameters() if "down_proj" in n and "visual" not in n)
+    torch.testing.assert_close(dict(policy.model.named_parameters())[name].grad, parameter.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_branches_that_differ_in_what_is_trained_are_not_alike(kind: str) -> None:
+    tree = next(t for t in forest(kind) if t.branches and not t.branches[0].images)
+    first = tree.branches[0]
+    other = replace(first, loss_mask_T=~first.loss_mask_T)
+    assert replace(tree, branches=(first, other, first)).first_alike == (0, 1, 0)
+
+
 def test_the_order_of_trees_and_branches_does_not_matter(kind: str, path: Path, policy: Policy) -> None:
     trees = forest(kind)
     with torch.no_grad():
