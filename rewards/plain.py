@@ -15,6 +15,7 @@ _PHRASE = re.compile(
     r"(?:(?:final\s+)?answer\s*(?:is|are|:|：|=)|(?:the\s+)?(?:correct\s+)?(?:option|choice)\s+is|(?:最终)?答案(?:应?[是为]|：|:|】|(?=\s*[A-Z](?![A-Za-z])))|(?<!不)(?<!不应)(?<!不能)(?:应?选(?:择|项)?\s*(?:是|为)?|答[:：]))\s*[:：]?\s*",
     re.IGNORECASE,
 )  # fmt: skip
+_STYLE = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox)\s*\{([^{}]*)\}")
 _EDGES = " \t\r\n.,;:!?。，；：！？、\"'“”‘’`*_"
 _WRAPPERS = (("(", ")"), ("[", "]"), ("（", "）"), ("【", "】"), ("“", "”"), ("「", "」"))
 
@@ -50,6 +51,11 @@ def stated_answer(text: str) -> str | None:
 
 def has_closing_phrase(text: str) -> bool:
     return _PHRASE.search(text) is not None
+
+
+def unstyled(text: str) -> str:
+    """Without the commands of LaTeX that set words in a font; what they hold stays."""
+    return _STYLE.sub(r"\1", _STYLE.sub(r"\1", text))
 
 
 def normal_text(text: str, *, ignore_case: bool = True) -> str:

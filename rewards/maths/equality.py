@@ -3,6 +3,7 @@
 import re
 import string
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 
 import sympy
@@ -14,11 +15,13 @@ from rewards.maths.notation import compact, normalised
 from rewards.maths.numbers import ungrouped
 from rewards.maths.realsets import equal_sets, is_set_like, is_solved, real_set, unknowns
 from rewards.maths.structure import Items, Labelled, Leaf, Matrix, Node, Relation, parse_structure
-from rewards.maths.units import conversion, is_angle
+from rewards.maths.units import amount, amounts, conversion, is_angle, is_marked
 from rewards.maths.words import in_digits
+from rewards.visual.clock import same_time
 
 MAX_ITEMS = 64
 _TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}")
+_LED_BY_ZERO = re.compile(r":\s*0\d")
 _COUNTER = re.compile(r"(?<![a-zA-Z\\])[kmn](?![a-zA-Z])")
 _ORDERED = re.compile(r"[<>]|\\(?:leq|geq)")
 
@@ -35,8 +38,12 @@ def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
         return False
     if len(other) > max(1000, 3 * len(mine)):
         return False
-    if _same_number(mine, other, tolerance):
-        return True
+    if (same := same_time(mine, other)) is not None:
+        return same
+    if (same := _same_amount(mine, other, tolerance)) is not None:
+        return same
+    if (same := _same_number(mine, other, tolerance)) is not None:
+        return same
     if _same_periodic(mine, other):
         return True
     readings = {(mine, other), (ungrouped(mine), ungrouped(other))}
@@ -56,10 +63,28 @@ def same_text(gold: str, answer: str) -> bool:
     return bool(mine) and len(answer) <= 4 * len(gold) + 100 and mine == compact(normalised(answer))
 
 
-def _same_number(mine: str, other: str, tolerance: float) -> bool:
-    """`1,234` is a number before it is a list."""
+def _same_number(mine: str, other: str, tolerance: float) -> bool | None:
+    """`1,234` is a number before it is a list, and is none where both sides have units; None where other readings have to decide."""
     a, b = quantity(mine), quantity(other)
-    return a.number is not None and b.number is not None and _equal_quantities(mine, other, tolerance)
+    same = a.number is not None and b.number is not None and _equal_quantities(mine, other, tolerance)
+    return same if same or (a.number and b.number and a.unit and b.unit) else None
+
+
+def _same_amount(mine: str, other: str, tolerance: float) -> bool | None:
+    """Where a side is in several units (`1 h 30 min`), whether the other is as much; None where neither is, or one may be a list."""
+    first, second = amounts(mine), amounts(other)
+    if not first and not second:
+        return None
+    first, second = first or _amount(mine), second or _amount(other)
+    shared = first.keys() & second.keys()
+    if any(abs(first[key] - second[key]) <= Fraction(tolerance) * abs(first[key]) for key in shared):
+        return True
+    return None if re.search(r"\band\b|,", mine + other) else False
+
+
+def _amount(text: str) -> dict[str, Fraction]:
+    found = quantity(text)
+    return amount(found.number.value, found.unit) if found.number and found.unit else {}
 
 
 def _same_periodic(mine: str, other: str) -> bool:
@@ -246,11 +271,18 @@ def _equal_leaves(gold: str, answer: str, tolerance: float) -> bool:
         return _clock(gold) == _clock(answer)
     if _words(gold) or _words(answer):
         return _words(gold) == _words(answer)
+    terms = gold.split(":"), answer.split(":")
+    if max(map(len, terms)) > 2:
+        return not _TIME.fullmatch(gold) and _proportional(*terms)
+    if any(_LED_BY_ZERO.search(text) for text in (gold, answer)):
+        return False
     return _equal_quantities(_ratio(gold), _ratio(answer), tolerance)
 
 
 def _equal_quantities(gold: str, answer: str, tolerance: float) -> bool:
     mine, other = quantity(gold), quantity(answer)
+    if mine.unit is None and is_marked(answer):
+        return False
     if (mine.percent and other.unit) or (other.percent and mine.unit):
         return False
     scale = conversion(other.unit, mine.unit)
@@ -258,7 +290,10 @@ def _equal_quantities(gold: str, answer: str, tolerance: float) -> bool:
         return False
     candidates = [other.text if scale == 1 else f"({other.text})\\cdot\\frac{{{scale.numerator}}}{{{scale.denominator}}}"]
     if is_angle(other.unit) != is_angle(mine.unit) and "pi" in (gold + answer):
-        candidates = [rf"({other.text})\cdot\frac{{\pi}}{{180}}" if is_angle(other.unit) else rf"({other.text})\cdot\frac{{180}}{{\pi}}"]
+        degree = (other.unit or mine.unit).scale  # type: ignore[union-attr]
+        radians = rf"({other.text})\cdot\frac{{\pi\cdot {degree.numerator}}}{{180\cdot {degree.denominator}}}"
+        degrees = rf"({other.text})\cdot\frac{{180\cdot {degree.denominator}}}{{\pi\cdot {degree.numerator}}}"
+        candidates = [radians if is_angle(other.unit) else degrees]
     if other.percent != mine.percent:
         candidates.append(rf"\frac{{{other.text}}}{{100}}" if other.percent else rf"({other.text})\cdot 100")
     if any(number is None for number in (mine.number, other.number)) or len(candidates) > 1 or scale != 1:
@@ -269,6 +304,18 @@ def _equal_quantities(gold: str, answer: str, tolerance: float) -> bool:
 def _ratio(text: str) -> str:
     parts = text.split(":")
     return rf"\frac{{{parts[0]}}}{{{parts[1]}}}" if len(parts) == 2 and all(part.strip() for part in parts) else text
+
+
+def _proportional(gold: list[str], answer: list[str]) -> bool:
+    """Ratios of three terms and more: `2:4:6` is `1:2:3`. Each is as many times its counterpart as the first, and none is 0."""
+    if len(gold) != len(answer) or len(gold) > MAX_ITEMS:
+        return False
+    mine, other = [symbolic(term.strip()) for term in gold], [symbolic(term.strip()) for term in answer]
+    pairs = [(a, b) for a, b in zip(mine, other, strict=True) if a is not None and b is not None and a != 0 and b != 0]
+    if len(pairs) != len(gold):
+        return False
+    (first, second), *rest = pairs
+    return bool((first / second).evalf().is_positive) and all(equal_symbolic(a * second, b * first) for a, b in rest)
 
 
 def _clock(text: str) -> list[int]:

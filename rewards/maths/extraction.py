@@ -7,6 +7,7 @@ the last formula, the last number of the text.
 import re
 
 from rewards.answer import tagged
+from rewards.maths.units import COMPOUND, amounts
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _AFTER = re.compile(r"<\|(?:im_start|im_end|endoftext)\|>.*$|I hope it is correct\.?", re.DOTALL)
@@ -23,9 +24,16 @@ _PHRASE = re.compile(
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
 _NUMBER = re.compile(
     r"(?<![A-Za-z\d.\\^_{])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?"
-    r"(?:\s*\\?%|\s?(?:[kcm]?m|km/h|m/s|k?g|mg|m?[lL]|min|s|h|°C?|[千厘毫分]?米|公里|千?克|公斤|吨|毫?升|秒|分钟|小时|天)(?:\^\{?[23]\}?|[²³])?(?![A-Za-z\d^_{]))?"
+    r"(?:\s*\\?%|\s?(?:[kcm]?m|km/h|m/s|k?g|mg|m?[lL]|min|s|h|°C?|€|£|euros?|dollars?|cents?|[美欧日]?元|英镑|[千厘毫分]?米|公里|千?克|公斤|吨|毫?升|秒|分钟|小时|天)(?:\^\{?[23]\}?|[²³])?(?![A-Za-z\d^_{]))?"
     r"(?![A-Za-z\d^_{])"
 )
+_COLONED = re.compile(
+    r"(?:(?:凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)\s?)?(?<![\da-zA-Z_.:])"
+    r"(?:\d+(?:\.\d+)?(?:(?:[:：]\d+(?:\.\d+)?)+|(?:\s:\s\d+(?:\.\d+)?)+)(?:\s?[ap]\.?m\b)?(?![\da-zA-Z_:])"
+    r"|\d{1,2}\s?[ap]\.?m\b|\d{1,2}[点时](?:半|整|\d{1,2}分?))",
+    re.IGNORECASE,
+)
+"""Times and ratios, which are no numbers beside each other."""
 _OPEN_CHOICE = re.compile(
     r"(?:[\d\w%$])\s*(?:\bor\b|\bto\b|\bbetween\b|或|到|~)\s*$|\b(?:at least|at most|about|not|least|than)\s*$"
     r"|(?:至少|至多|大约|约|近|不是|不为|不等于|并非|[大小多少高低]于|不足|不到|超过|接近)\s*$"
@@ -62,7 +70,8 @@ def _is_prose(text: str) -> bool:
     plain = re.sub(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+", " ", text)
     words = [word for word in re.findall(r"[^\W\d_]+", plain) if len(word) > 2 or not word.isascii()]
     mixed = _FORMULA.search(text) and re.search(r"[A-Za-z]{3}|[^\W\da-zA-Z_]", re.sub(r"\b(?:and|or)\b", "", outside))
-    mixed = mixed or re.match(r"\D*[\u3400-\u9fff]\D*\d|.*[。，]\s*$", text)
+    before = re.match(r"\D*(?=\d)", text)
+    mixed = mixed or (before and re.search(r"[\u3400-\u9fff]", before.group())) or re.match(r".*[。，]\s*$", text)
     sentence = re.search(r"[A-Za-z]\s+(?:is|are|equals?)\s", text)
     return len(words) > 2 or bool(sentence) or "\n" in text.strip() or bool(_PHRASE.search(text)) or bool(mixed)
 
@@ -132,16 +141,26 @@ def _last_value(text: str) -> str | None:
     bold = [match.group(1) for match in _BOLD.finditer(text)]
     source = bold[-1] if bold and _NUMBER.search(bold[-1]) else text
     formulas = list(_FORMULA.finditer(source))
-    spans = [match.span() for match in formulas]
-    numbers = [
-        match
-        for match in _NUMBER.finditer(source)
-        if match.group().strip() and not any(start <= match.start() < end for start, end in spans)
-    ]
+    compounds = (match for match in COMPOUND.finditer(source) if amounts(match.group()))
+    covered = _covered(source, formulas)
+    wholes = [match for match in (*_COLONED.finditer(source), *compounds) if not covered[match.start()]]
+    covered = _covered(source, [*formulas, *wholes])
+    numbers = [match for match in _NUMBER.finditer(source) if match.group().strip() and not covered[match.start()]]
+    numbers = sorted(numbers + wholes, key=lambda match: match.start())
     if formulas and (not numbers or formulas[-1].start() > numbers[-1].start()):
         last = next(group for group in formulas[-1].groups() if group is not None)
         return last + "%" if re.match(r"\s*(?:\\?%|percent\b)", source[formulas[-1].end() :]) else last
     if not numbers or _OPEN_CHOICE.search(source[: numbers[-1].start()]):
         return None
-    sign = "-" if re.search(r"(?:负|\b(?:minus|negative)\s)\s*$", source[: numbers[-1].start()], re.IGNORECASE) else ""
-    return sign + numbers[-1].group().strip()
+    before = source[: numbers[-1].start()]
+    sign = "-" if re.search(r"(?:负|\b(?:minus|negative)\s)\s*$", before, re.IGNORECASE) else ""
+    currency = re.search(r"(?:[€£¥₹]|\\?\$)\s?$", before)
+    return sign + (currency.group().replace("\\", "").replace("$", r"\$") if currency else "") + numbers[-1].group().strip()
+
+
+def _covered(text: str, matches: list[re.Match[str]]) -> bytearray:
+    """For each character whether one of the matches holds it."""
+    covered = bytearray(len(text))
+    for match in matches:
+        covered[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+    return covered

@@ -4,6 +4,7 @@ import re
 
 _NAME = r"(?:\\?[a-zA-Z]+|\\text\{[^{}]*\})(?:_\{[^{}]*\}|_\w)?'*"
 _LABEL = re.compile(rf"{_NAME}(?:\s*(?:\^\{{-1\}})?\s*\([^()]*\))?|{_NAME}\s*\([^()]*\)'*")
+_RATIO = re.compile(rf"{_NAME}(?:\s*:\s*{_NAME})+")
 _POINTS = re.compile(r"[A-Z\s\\/:{}_'△∠]*(?:\\(?:frac|angle|triangle|overline|text)[A-Z\s\\/:{}_'a-z]*)*")
 _WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[a-zA-Z]{2,}|\s)+")
 
@@ -17,7 +18,7 @@ def is_label(side: str) -> bool:
         return all(_LABEL.fullmatch(part.strip()) for part in side[1:-1].split(",")) or bool(_LABEL.fullmatch(side[1:-1].strip()))
     if re.search(r"\\(?:sin|cos|tan|ln|log|sqrt|cdot|pi)", side):
         return False
-    return bool(_LABEL.fullmatch(side) or _POINTS.fullmatch(side) or _WORDS.fullmatch(side))
+    return bool(_LABEL.fullmatch(side) or _RATIO.fullmatch(side) or _POINTS.fullmatch(side) or _WORDS.fullmatch(side))
 
 
 def parts(label: str) -> tuple[str, ...]:

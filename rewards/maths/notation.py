@@ -17,7 +17,7 @@ _CHARACTERS = {
     "％": "%", "．": ".", "。": ".", "／": "/",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
     "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}",
-    "℃": r"^{\circ}C", "℉": r"^{\circ}F", "′": "'", "\u00a0": " ", "\u3000": " ", "\u2009": " ", "\u202f": " ",
+    "℃": r"^{\circ}C", "℉": r"^{\circ}F", "′": "'", "″": "''", "￥": "¥", "\u00a0": " ", "\u3000": " ", "\u2009": " ", "\u202f": " ",
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_CHARACTERS | {chr(0xFF10 + digit): str(digit) for digit in range(10)})
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
@@ -91,7 +91,7 @@ _SYSTEM = re.compile(
     re.DOTALL,
 )
 _NOTHING = re.compile(r"(?:\\text\{\s*)?(?:no solutions?|(?:the )?empty set|无解|空集)\s*\}?[.。]?", re.IGNORECASE)
-_DOLLARS = re.compile(r"^\$?\s*\\\$\s*([\d.,{}!\\]*\d)\s*\$?$")
+_DOLLARS = re.compile(r"^\$?\s*\\\$\s*([\d.,{}!\\]*\d)\s*\$?$|^\$\s*([\d.,]*\d)$")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _JOINING_TEXT = re.compile(r"\s*,?\s*(?:and|or|和|或|及|与|以及)\s*", re.IGNORECASE)
 _QUANTIFIER = re.compile(r"[,(]?\s*(?:\\text\{\s*)?(?:for\s+(?:all|some|any|every|each)\b|其中|where\b).*$", re.DOTALL)
@@ -105,7 +105,7 @@ def normalised(text: str) -> str:
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda m: "^{" + "".join(_SUPERSCRIPTS[c] for c in m.group()) + "}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉]+", lambda m: "_{" + "".join(_SUBSCRIPTS[c] for c in m.group()) + "}", text)
     text = text.translate(_TRANSLATION)
-    text = _DOLLARS.sub(r"\1\\text{ dollars}", text.strip()).replace(r"\$", "").replace("$", "")
+    text = _DOLLARS.sub(lambda m: rf"{m[1] or m[2]}\text{{ dollars}}", text.strip()).replace(r"\$", "").replace("$", "")
     text = re.sub(r"(?<!\\)\\[\[\]()]", " ", text)
     text = _SYSTEM.sub(_system, text)
     if _NOTHING.fullmatch(text.strip()):

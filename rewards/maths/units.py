@@ -1,4 +1,4 @@
-"""Units after a number: stripped, and compared when both sides have a known one."""
+"""Units after a number or before it: stripped, and compared when both sides have a known one; several after each other are a sum."""
 
 import re
 from dataclasses import dataclass
@@ -8,29 +8,51 @@ _TABLE: dict[str, dict[str, int | str]] = {
     "length": {"km": 1000, "m": 1, "dm": "0.1", "cm": "0.01", "mm": "0.001", "in": "0.0254", "inch": "0.0254", "foot": "0.3048",
                "ft": "0.3048", "yard": "0.9144", "yd": "0.9144", "mile": "1609.344", "mi": "1609.344", "meter": 1, "metre": 1,
                "kilometer": 1000, "kilometre": 1000, "centimeter": "0.01", "centimetre": "0.01", "millimeter": "0.001",
-               "米": 1, "厘米": "0.01", "毫米": "0.001", "分米": "0.1", "千米": 1000, "公里": 1000},
-    "mass": {"kg": 1000, "g": 1, "mg": "0.001", "gram": 1, "kilogram": 1000, "ton": 1000000,
-             "克": 1, "千克": 1000, "公斤": 1000, "吨": 1000000},
+               "米": 1, "厘米": "0.01", "毫米": "0.001", "分米": "0.1", "千米": 1000, "公里": 1000, "英尺": "0.3048", "英寸": "0.0254"},
+    "mass": {"kg": 1000, "g": 1, "mg": "0.001", "gram": 1, "kilogram": 1000, "ton": 1000000, "lb": "453.59237", "oz": "28.349523125",
+             "ounce": "28.349523125", "克": 1, "千克": 1000, "公斤": 1000, "吨": 1000000},
     "time": {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600, "day": 86400, "week": 604800,
-             "秒": 1, "分钟": 60, "小时": 3600, "天": 86400},
+             "秒钟": 1, "分钟": 60, "小时": 3600, "天": 86400},
     "volume": {"l": 1, "liter": 1, "litre": 1, "ml": "0.001", "milliliter": "0.001", "升": 1, "毫升": "0.001"},
-    "money": {"dollar": 1, "cent": "0.01", "usd": 1},
-    "currency-cn": {"yuan": 1, "rmb": 1, "元": 1},
-    "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1},
+    "money": {"dollar": 1, "cent": "0.01", "usd": 1, "us dollar": 1, "美元": 1, "美分": "0.01"},
+    "currency-cn": {"yuan": 1, "rmb": 1, "cny": 1, "元": 1, "人民币": 1, "角": "0.1"},
+    "currency-jp": {"yen": 1, "jpy": 1, "日元": 1, "円": 1},
+    "currency-eu": {"€": 1, "euro": 1, "eur": 1, "欧元": 1},
+    "currency-gb": {"£": 1, "gbp": 1, "英镑": 1},
+    "currency-in": {"₹": 1, "rupee": 1, "rs": 1, "inr": 1, "卢比": 1},
+    "angle": {"°": 1, "degree": 1, "deg": 1, "度": 1, "arcminute": "1/60", "arcsecond": "1/3600", "角分": "1/60", "角秒": "1/3600"},
 }  # fmt: skip
-_SCALES: dict[str, tuple[str, Fraction]] = {}
-for _dimension, _names in _TABLE.items():
-    _SCALES.update({name: (_dimension, Fraction(scale)) for name, scale in _names.items()})
+_AMBIGUOUS: dict[str, dict[str, int | str]] = {
+    "'": {"angle": "1/60", "length": "0.3048"},
+    "''": {"angle": "1/3600", "length": "0.0254"},
+    "minute": {"time": 60, "angle": "1/60"},
+    "second": {"time": 1, "angle": "1/3600"},
+    "分": {"time": 60, "angle": "1/60", "currency-cn": "0.01"},
+    "秒": {"time": 1, "angle": "1/3600"},
+    "pound": {"mass": "453.59237", "currency-gb": 1},
+    "¥": {"currency-cn": 1, "currency-jp": 1},
+}
+_SCALES = {name: ((dimension, Fraction(scale)),) for dimension, names in _TABLE.items() for name, scale in names.items()}
+_READINGS = _SCALES | {name: tuple((key, Fraction(scale)) for key, scale in found.items()) for name, found in _AMBIGUOUS.items()}
 _PLURALS = {"feet": "foot", "inches": "inch", "kilometers": "kilometer"}
+_SYMBOLS = frozenset(
+    re.findall(
+        r"\w+",
+        "N J W V A K C F T Pa Hz eV dB cc cd lm lx AU ly pc ha pt qt yr mo wk Bq Gy Sv Wb kB KB MB GB TB kJ MJ kW MW kN kV mV mA mW nm um"
+        " ms ns am pm AM PM AD BC CE",
+    )
+)
+"""Units of one or two letters without a scale here. Other letters of that length after a number are unknowns."""
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "平方": 2, "立方": 3}
 _SUFFIX = re.compile(
     r"(?P<value>.*?[\d)}\]⦄!a-z])\s*(?P<unit>"
     r"(?:\\text\{[^{}]*\}\s*(?:\^\s*\{?[23]\}?)?\s*/?\s*)+"
     r"|°\s*[CF]?|(?<=[\d}) ])[\u4e00-\u9fff]+(?:/[\u4e00-\u9fff]+)?"
     r"|\s(?:square |sq\.? |cubic )?[a-zA-Z]{4,}(?:\s[a-zA-Z]+){0,3}\.?(?:\s?\^\s?\{?[23]\}?)?"
-    r"|(?<=[\d})])\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?)(?:\s?\^\s?\{?[23]\}?)?(?:\s?/\s?[a-zA-Z]+(?:\s?\^\s?\{?[23]\}?)?)?"
+    r"|(?<=[\d})])\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?|in|lbs?|oz|hrs?|mins?|secs?)(?:\s?\^\s?\{?[23]\}?)?(?:\s?/\s?[a-zA-Z]+(?:\s?\^\s?\{?[23]\}?)?)?"
     r"|(?<=\d)\s(?:m|g|s|h|l|L)(?:\s?\^\s?\{?[23]\}?)?(?:\s?/\s?[a-zA-Z]+(?:\s?\^\s?\{?[23]\}?)?)?"
-    r"|(?<=\d)\s?\\(?:cm|mm|km|kg)"
+    r"|(?<=\d)\s?\\(?:cm|mm|km|kg|min)"
+    r"|(?<=\d)\s?[€£¥₹]"
     r")\s*"
 )
 _NO_UNIT = re.compile(
@@ -38,37 +60,106 @@ _NO_UNIT = re.compile(
     r"|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|(?:hundred|thousand|million)ths?)\b"
     r"|^[百万亿加减乘除或到至]|以[上下]|左右"
 )
-_PREFIX = re.compile(r"^\s*(?:¥|€|£|RMB|Rs\.?|US)\s*")
+_PREFIX = re.compile(r"\s*(?P<currency>[¥€£₹]|(?:USD?|EUR|GBP|RMB|CNY|JPY|INR|Rs)(?![a-zA-Z]))\.?\s*")
+_MARKED = re.compile(r"(?P<value>[-+]?\d[\d,]*(?:\.\d+)?)\s*\^?\s*\{?\s*(?P<unit>'{1,2}|\")\s*\}?")
+_COMMAND = re.compile(r"\\(?!text|cdot|mu|cm|mm|km|kg|min)[a-zA-Z]")
+_NAMES = "|".join(re.escape(name) for name in sorted({*_READINGS, *_PLURALS, '"'}, key=len, reverse=True) if name not in "€£¥₹")
+_TERM = rf"(?<![\d.,])(\d[\d,]{{0,30}}(?:\.\d{{1,30}})?)\s*(?:个\s*)?((?:{_NAMES})(?:(?<=[a-z]{{2}})e?s)?)(?![a-zA-Z])\.?"
+COMPOUND = re.compile(rf"{_TERM}(?:\s*(?:\band\s+|[又零]\s*)?{_TERM})+", re.IGNORECASE)
+"""`1 h 30 min`, `5 feet 3 inches`, `1小时30分钟`, `5'3"`: what may be one quantity in several units."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """`dimension` is empty for words that are no unit of measure (`name` "bottle"); `power` 2 is an area."""
+    """`dimension` is empty for words that are no unit of measure (`name` "bottle"); `power` 2 is an area.
+
+    `others` are further dimensions with their scales: `'` is a minute of arc or a foot.
+    """
 
     dimension: str
     scale: Fraction
     power: int
     name: str = ""
+    others: tuple[tuple[str, Fraction], ...] = ()
+
+    @property
+    def readings(self) -> tuple[tuple[str, Fraction], ...]:
+        return ((self.dimension, self.scale), *self.others) if self.dimension else ()
 
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
     """The value's text, and its unit if there is one."""
-    text = _PREFIX.sub("", text)
+    if marked := _MARKED.fullmatch(text.strip()):
+        return marked["value"], _unit(marked["unit"])
+    prefix = _PREFIX.match(text)
+    currency = _unit("usd" if prefix["currency"] == "US" else prefix["currency"]) if prefix else None
+    text = text[prefix.end() :] if prefix else text
     match = _SUFFIX.fullmatch(text)
-    if not match or not re.search(r"[\da-z]", match["value"]):
-        return text, None
+    if not match or not re.search(r"[\da-z]", match["value"]) or _is_unknown(match["unit"]):
+        return text, currency
     if _NO_UNIT.search(re.sub(r"\^\s*\{?[23]\}?|\\text|[{}]", "", match["unit"]).strip().lower()):
-        return text, None
-    return match["value"].strip(), _unit(match["unit"])
+        return text, currency
+    unit = _unit(match["unit"])
+    if currency is not None and conversion(unit, currency) != 1:
+        unit = Unit("", Fraction(1), 1, f"{currency.dimension} {match['unit']}")
+    return match["value"].strip(), unit
+
+
+def is_marked(text: str) -> bool:
+    """Whether the unit is a mark alone, as in `45'`: minutes of arc or feet, where a bare number would be degrees."""
+    return _MARKED.fullmatch(text.strip()) is not None
+
+
+def amounts(text: str) -> dict[str, Fraction]:
+    """What a quantity in several units comes to, for each dimension that all of them have; empty for any other text.
+
+    Each unit is smaller than the one before it, and its number does not fill one of those; only the last number may be no whole one.
+    """
+    plain = re.sub(r"\^\s*\{?\s*('+)\s*\}?", r"\1", re.sub(r"\\text\{([^{}]*)\}|\\(?=min)", r" \1 ", text)).strip()
+    sign = -1 if plain.startswith("-") else 1
+    if len(plain) > 200 or not COMPOUND.fullmatch(plain.lstrip("-+")):
+        return {}
+    terms = [(Fraction(number.replace(",", "")), _unit(name)) for number, name in re.findall(_TERM, plain, re.IGNORECASE)]
+    totals: dict[str, Fraction] = {}
+    for dimension, _ in terms[0][1].readings:
+        scales = [dict(unit.readings).get(dimension) for _, unit in terms]
+        if (total := _total([number for number, _ in terms], scales)) is not None:
+            totals[dimension] = sign * total
+    return totals
+
+
+def amount(number: Fraction, unit: Unit) -> dict[str, Fraction]:
+    """A quantity in one unit, as `amounts` has it."""
+    return {dimension: number * scale for dimension, scale in unit.readings} if unit.power == 1 else {}
+
+
+def _total(numbers: list[Fraction], scales: list[Fraction | None]) -> Fraction | None:
+    total = Fraction(0)
+    for place, (number, scale) in enumerate(zip(numbers, scales, strict=True)):
+        above = scales[place - 1] if place else None
+        if scale is None or (place and (above is None or number * scale >= above)):
+            return None
+        if place < len(numbers) - 1 and number.denominator != 1:
+            return None
+        total += number * scale
+    return total
+
+
+def _is_unknown(unit: str) -> bool:
+    """`12\\text{x}`, `12\\text{π}`: letters that stand for a value, where a unit would be a word or a known symbol."""
+    if _COMMAND.search(unit):
+        return True
+    words = re.findall(r"[^\W\d_]+", re.sub(r"\\(?:text|cdot|mu)", " ", unit))
+    short = all(len(word) <= 2 and word.isascii() for word in words)
+    return bool(words) and short and not all(word in _SYMBOLS or word.lower() in _READINGS for word in words)
 
 
 def conversion(mine: Unit | None, other: Unit | None) -> Fraction | None:
     """What to multiply mine with to compare it in the other's unit; None if they cannot be compared. A missing unit fits any."""
     if mine is None or other is None or (not mine.dimension and (mine.name, mine.power) == (other.name, other.power)):
         return Fraction(1)
-    if not mine.dimension or mine.dimension != other.dimension or mine.power != other.power:
-        return None
-    return (mine.scale / other.scale) ** mine.power
+    shared = [scale / dict(other.readings)[dimension] for dimension, scale in mine.readings if dimension in dict(other.readings)]
+    return shared[0] ** mine.power if shared and mine.power == other.power else None
 
 
 def is_angle(unit: Unit | None) -> bool:
@@ -87,7 +178,7 @@ def _unit(text: str) -> Unit:
     match = re.search(r"\^\s*([23])", words)
     if match:
         power, words = int(match.group(1)), words[: match.start()]
-    words = words.strip()
+    words = words.strip().replace('"', "''")
     for name, value in _POWERS.items():
         if words.startswith(name):
             power, words = value, words[len(name) :].strip()
@@ -95,10 +186,9 @@ def _unit(text: str) -> Unit:
         words,
         words.lower(),
         _PLURALS.get(words.lower(), ""),
-        words.lower().removesuffix("s"),
-        words.lower().removesuffix("es"),
+        *((words.lower().removesuffix("s"), words.lower().removesuffix("es")) if len(words) > 2 else ()),
     ):
-        if candidate in _SCALES:
-            dimension, scale = _SCALES[candidate]
-            return Unit(dimension, scale, power)
+        if candidate in _READINGS:
+            (dimension, scale), *others = _READINGS[candidate]
+            return Unit(dimension, scale, power, "", tuple(others))
     return Unit("", Fraction(1), power, words.lower().removesuffix("s"))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from rewards.answer import final_answer
 from rewards.outcome import Grade
-from rewards.plain import boxes_in, stated_answer
+from rewards.plain import boxes_in, stated_answer, unstyled
 from rewards.registry import reward
 from rewards.transcript import Transcript
 from rewards.visual.boxes import Items, items_in
@@ -26,7 +26,7 @@ _UNSURE = re.compile(
 )  # fmt: skip
 
 
-@reward("count", target=CountTarget, version="3")
+@reward("count", target=CountTarget, version="4")
 def grade_count(target: CountTarget, transcript: Transcript, *, by: Literal["any", "number", "boxes", "points"] = "any") -> Grade:
     """1 for the right count: a number, or as many distinct boxes or points as there are things; `by` says which is asked for.
 
@@ -57,6 +57,7 @@ def stated_count(text: str) -> int | None:
     if not stated or len(stated) > 2000:
         return None
     if boxes_in(text):
+        stated = unstyled(stated).strip(" $")
         whole = _TOKEN.match(stated)
         return _value(whole) if whole and re.fullmatch(r"[\s\w\\{}.]*", stated[whole.end() :]) and not _more(stated, whole.end()) else None
     if _UNSURE.search(stated):

@@ -12,8 +12,10 @@ from rewards.visual.number_words import CHINESE_PATTERN, ENGLISH_PATTERN, small_
 _N = rf"(?:\d{{1,2}}|{ENGLISH_PATTERN})"
 _ZH = rf"(?:\d{{1,2}}|{CHINESE_PATTERN})"
 _HALF_OF_DAY = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?)"
+_PART = r"(?P<part>凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)"
 _DIGITAL = re.compile(
-    rf"(?<![\d:.-])(?P<hour>\d{{1,2}})\s?:\s?(?P<minute>\d{{2}})(?:\s?:\s?(?P<second>\d{{2}}))?(?![\d:]|\.\d){_HALF_OF_DAY}?", re.IGNORECASE
+    rf"(?:{_PART}\s?)?(?<![\d:.-])(?P<hour>\d{{1,2}})\s?:\s?(?P<minute>\d{{2}})(?:\s?:\s?(?P<second>\d{{2}}))?(?![\d:]|\.\d){_HALF_OF_DAY}?",
+    re.IGNORECASE,
 )
 _PAST = re.compile(
     rf"\b(?:(?P<half_hour>half)|(?:an?\s)?(?P<quarter>quarter)|(?P<minute>{_N})(?:\s?minutes?)?)\s"
@@ -27,10 +29,12 @@ _SPOKEN = re.compile(
 _FULL = re.compile(rf"\b(?P<hour>{_N})(?:\so'clock\b{_HALF_OF_DAY}?|\s?(?P<half2>[ap])\.?\s?m\b\.?)", re.IGNORECASE)
 _NAMED = re.compile(r"\b(?P<name>noon|midday|midnight)\b|(?P<chinese_name>正午|午夜)", re.IGNORECASE)
 _CHINESE = re.compile(
-    rf"(?P<part>凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)?\s?(?:差\s?(?P<lacking>{_ZH})\s?(?P<unit>分钟?|刻)\s?(?:到)?\s?)?"
+    rf"{_PART}?\s?(?:差\s?(?P<lacking>{_ZH})\s?(?P<unit>分钟?|刻)\s?(?:到)?\s?)?"
     rf"(?P<hour>{_ZH})\s?[点时點時]钟?(?:\s?(?:(?P<half_hour>半)|(?P<quarter>[一三13])刻|整|过?\s?(?P<minute>{_ZH})\s?(?:分(?!之)|(?![\d点时]))"
     rf"|差\s?(?P<late>{_ZH})\s?(?P<late_unit>分钟?|刻)))?(?:\s?(?P<second>{_ZH})\s?秒)?"
 )
+MAX_TIME = 60
+"""A text that is longer is more than a time."""
 _AFTERNOON = ("中午", "下午", "傍晚", "晚上", "夜里")
 _CLEAN = str.maketrans({"：": ":", "’": "'", "，": ",", "。": "."})
 # An answer that bounds or denies a time, or gives the choice between two, states none.
@@ -63,6 +67,30 @@ def stated_time(text: str) -> StatedTime | None:
     return found[0]
 
 
+def same_time(gold: str, answer: str) -> bool | None:
+    """Whether two texts that are each a time and nothing else name the same one; None unless both are, and one says its half of the day.
+
+    The other may be of 24 hours: `14:30` is `2:30 PM`. What may be either half, as 2:30 may, is not the same as one of them.
+    """
+    mine, other = _whole_time(gold), _whole_time(answer)
+    if mine is None or other is None or not (mine[1] or other[1]):
+        return None
+    first, second = mine[0], other[0]
+    if first.twelve_hour or second.twelve_hour:
+        return False
+    return (first.hour, first.minute, first.second or 0) == (second.hour, second.minute, second.second or 0)
+
+
+def _whole_time(text: str) -> tuple[StatedTime, bool] | None:
+    """The time that the whole text is, and whether it says its half of the day."""
+    plain = _plain(text[: MAX_TIME + 1]).strip(" \t\n.,;!")
+    for pattern in (_DIGITAL, _PAST, _SPOKEN, _FULL, _NAMED, _CHINESE) if len(text) <= MAX_TIME else ():
+        if (match := pattern.fullmatch(plain)) and (time := _read(match)):
+            said = match.groupdict()
+            return time, any(said.get(key) for key in ("half", "half2", "part", "name", "chinese_name"))
+    return None
+
+
 def _plain(text: str) -> str:
     text = re.sub(r"\\text\{([^{}]*)\}", r"\1", text.translate(_CLEAN))
     return re.sub(r"[{}$\\*`]", "", text)
@@ -78,6 +106,8 @@ def _read(match: re.Match[str]) -> StatedTime | None:
     if hour is None or minute is None or not (0 <= hour <= 24 and 0 <= minute < 60 and (second is None or 0 <= second < 60)):
         return None
     half = said.get("half") or said.get("half2") or ("p" if said.get("part") in _AFTERNOON else "a" if said.get("part") else None)
+    if said.get("part") and (said.get("half") or said.get("half2")):
+        return None
     if half and hour <= 12:
         # 中午十一点 is before noon.
         hour = hour if said.get("part") == "中午" and hour == 11 else hour % 12 + (12 if half.lower() == "p" else 0)

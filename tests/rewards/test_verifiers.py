@@ -87,6 +87,10 @@ def test_a_mathematical_answer_is_judged_as_labelled(row: dict, form: str) -> No
         "x " * 500_000,
         "A" + " " * 15_000 + "!",
         "A" + "\n" * 15_000 + "!",
+        "A. " + "or " * 6000,
+        "A正确" + "而且" * 9000,
+        "these are all words " + "下午" * 30_000,
+        "these are all words 1 h" + " " * 150_000 + "!",
     ],
 )
 def test_hostile_text_is_wrong_and_nothing_worse(name: str, target: Target, text: str) -> None:
