@@ -151,7 +151,7 @@ def _is_unknown(unit: str) -> bool:
         return True
     words = re.findall(r"[^\W\d_]+", re.sub(r"\\(?:text|cdot|mu)", " ", unit))
     short = all(len(word) <= 2 and word.isascii() for word in words)
-    return bool(words) and short and not all(word in _SYMBOLS or word.lower() in _READINGS for word in words)
+    return bool(words) and short and not all(word in _SYMBOLS or word.lower() in {*_READINGS, *_POWERS} for word in words)
 
 
 def conversion(mine: Unit | None, other: Unit | None) -> Fraction | None:
