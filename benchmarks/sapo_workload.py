@@ -70,6 +70,8 @@ def questions(workload: Workload) -> list[Question]:
 def _families(workload: Workload) -> list[tuple[Family, int]]:
     if workload.tasks == "algebra":
         return [(Algebra(), workload.prompts)]
+    if workload.tasks not in ("images", "text"):
+        raise SystemExit(f"tasks={workload.tasks}: algebra, images or text")
     from rl.config.configure import load
 
     tasks = {

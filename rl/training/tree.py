@@ -36,7 +36,7 @@ class Tree:
     def first_alike(self) -> tuple[int, ...]:
         """For each branch the first one with the same tokens, itself where there is none before. One with images is like no other."""
         first: dict[object, int] = {}
-        said = (id(b) if b.images else (b.token_ids_T.tobytes(), b.loss_mask_T.tobytes()) for b in self.branches)
+        said = (i if b.images else (b.token_ids_T.tobytes(), b.loss_mask_T.tobytes()) for i, b in enumerate(self.branches))
         return tuple(first.setdefault(words, i) for i, words in enumerate(said))
 
     @property
