@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
+from rewards.mixture import spec_of
 from rl.config.policy_shape import PolicyShape
 from rl.config.processes import Actor, Machine, bytes_per_value
 from rl.config.settings import STAGE, RunSettings
@@ -14,6 +15,8 @@ from tasks.mixture import slots
 
 PATCH = 32
 TEMPLATE_TOKENS = 12
+# Above this size reinforcement learning of all weights takes rates of about 1e-6.
+LARGE_POLICY, LARGE_RATE = 200_000_000, 2e-5
 # Text tokens a byte: a tokenizer of a few hundred entries knows few words, a large one has about four bytes a token.
 TINY_TOKENS_PER_BYTE, LARGE_TOKENS_PER_BYTE = 0.6, 0.3
 
@@ -22,6 +25,7 @@ def warnings(settings: RunSettings, shape: PolicyShape | None, machine: Machine,
     yield from _hardware(settings, machine, actors)
     yield from _cache(settings, shape, machine)
     yield from _lengths(settings)
+    yield from _rate(settings, shape)
     if settings.uses_loop:
         if settings.uses_rewards:
             yield from _objective(settings)
@@ -72,6 +76,36 @@ def _lengths(settings: RunSettings) -> Iterator[str]:
                 f"rollout.max_model_len={rollout.max_model_len} is short of a prompt of tasks.{name} (about {prompt} tokens) and "
                 f"rollout.max_tokens={rollout.max_tokens}"
             )
+
+    if settings.uses_rewards:
+        yield from _overlong(settings)
+
+
+def _overlong(settings: RunSettings) -> Iterator[str]:
+    tokens = settings.rollout.max_tokens
+    for name, task in settings.tasks.items():
+        for limit in _overlong_limits(task):
+            if limit < tokens:
+                yield (
+                    f"tasks.{name}.reward: overlong punishes more than {limit} characters, and rollout.max_tokens={tokens} allows many "
+                    f"times that (tasks.{name}.reward.overlong=null removes it)"
+                )
+
+
+def _overlong_limits(task: TaskSettings) -> Iterator[int]:
+    """Characters: the limit of each `overlong` that the task's reward holds with a limit of its own."""
+    for component in spec_of(task.reward).components if task.reward is not None else ():
+        limit = component.settings.get("limit")
+        if component.reward == "overlong" and component.settings.get("unit", "characters") == "characters" and isinstance(limit, int):
+            yield limit
+
+
+def _rate(settings: RunSettings, shape: PolicyShape | None) -> Iterator[str]:
+    path, rate = settings.policy.path, settings.learner.optimizer.lr
+    if not settings.uses_loop or path is None or path.startswith(STAGE) or rate <= LARGE_RATE:
+        return
+    if shape is None or shape.parameters > LARGE_POLICY:
+        yield f"learner.optimizer.lr={rate:g} is a rate for a tiny policy; for {path} 1e-6 is usual"
 
 
 def prompt_tokens(task: TaskSettings, tiny: TinyPolicySettings | None) -> int | None:

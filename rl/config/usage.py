@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, ConsoleRenderable, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -35,7 +36,7 @@ def print_usage(arguments: Sequence[str], console: Console) -> bool:
     """Prints the help that is asked for, and says whether any was."""
     asked = usage(arguments)
     if asked is not None:
-        console.print(asked)
+        console.print(asked, crop=False)
     return asked is not None
 
 
@@ -51,11 +52,11 @@ def _keys(topic: str) -> ConsoleRenderable:
     if not keys:
         groups = dict.fromkeys(key.path[0] for key in known_keys())
         raise ConfigError(f"help={topic}: there is no such key or group; {nearest(topic, ['keys', *groups])}")
-    table = Table("key", "default", "takes", "what it does", box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for key in keys:
-        table.add_row(*_row(key))
-    return table
+    return Group(*(part for key in keys for part in _entry(key)))
 
 
-def _row(key: Key) -> tuple[Text, Text, Text, Text]:
-    return Text(".".join(key.path), "bold"), Text(key.default), Text(key.allowed), Text(key.description)
+def _entry(key: Key) -> tuple[ConsoleRenderable, ConsoleRenderable]:
+    """The whole key with its default, as it is typed; below, however wide the screen, what it does."""
+    described = Text.assemble(key.description, (f" ({key.allowed})", "dim"))
+    typed = Text(f"{'.'.join(key.path)}={key.default}", "bold", no_wrap=True, overflow="ignore")
+    return typed, Padding(described, (0, 0, 0, 4))

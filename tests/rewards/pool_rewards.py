@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import time
@@ -50,6 +51,8 @@ def misbehave(target: TextTarget, transcript: Transcript, *, scale: float = 1.0)
         return Grade(1.0, "yes")  # type: ignore[arg-type]
     if text == "pid":
         return Grade(float(os.getpid()))
+    if text == "frozen":
+        return Grade(float(gc.get_freeze_count()))
     return Grade(scale * float(text in target.answers), text in target.answers, text)
 
 

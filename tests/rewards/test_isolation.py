@@ -61,6 +61,12 @@ def test_what_a_reward_does_wrong_is_a_reason_and_its_neighbours_keep_their_grad
     assert before == after == RIGHT
 
 
+def test_workers_collect_no_garbage_among_what_was_imported_before_them(pool: RewardPool) -> None:
+    (outcome,) = misbehave(pool, "frozen")
+    assert isinstance(outcome, Grade)
+    assert outcome.reward > 10_000, "objects that a worker's collector leaves alone"
+
+
 def test_a_call_that_stops_its_timer_is_not_run_again(pool: RewardPool, tmp_path: Path) -> None:
     assert misbehave(pool, f"stop-timer in {tmp_path}/runs") == [Ungraded("timeout", f"over {LIMIT_S:g} s")]
     assert (tmp_path / "runs").read_text() == "once "

@@ -1,5 +1,6 @@
 """The command line and the presets: what is read, what is refused, and in which words."""
 
+import io
 import json
 import uuid
 from pathlib import Path
@@ -8,12 +9,14 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from rl.config.configure import load
 from rl.config.error import ConfigError
 from rl.config.keys import known_keys, slot_at
 from rl.config.presets import presets
 from rl.config.settings import RunSettings
+from rl.config.usage import print_usage
 from rl.records.run_folder import RunFolder
 
 TASK = "tasks.sums.family=algebra"
@@ -294,6 +297,14 @@ def test_a_task_that_no_batch_holds_is_told_before_anything_runs() -> None:
 def test_what_a_teacher_on_vllm_cannot_say_is_refused(argument: str, words: str) -> None:
     choice = [] if "vocabulary" in argument else ["distillation.vocabulary=top_k"]
     assert words in refusal("config=on_policy_distill", *choice, "distillation.teachers.big.engine=vllm", argument)
+
+
+def test_help_says_every_key_whole_on_a_narrow_screen() -> None:
+    console = Console(width=60, file=io.StringIO())
+    assert print_usage(["help=keys"], console)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line.partition("=")[0] for line in lines if not line.startswith(" ")] == [".".join(key.path) for key in known_keys()]
 
 
 def test_every_key_has_a_description_and_says_what_it_takes() -> None:

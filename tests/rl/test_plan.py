@@ -169,6 +169,11 @@ def test_the_default_preset_has_nothing_to_warn_of() -> None:
         (["evaluation.every=100"], "evaluation.every=100 is not below loop.steps=100"),
         (["learner.optimizer.warmup_steps=200"], "learner.optimizer.warmup_steps=200 is all of the 200 optimizer steps"),
         (["cold_start.steps=50"], "cold_start.optimizer.warmup_steps=50 is all of cold_start.steps=50"),
+        (["policy.path=Qwen/some-name", "learner.optimizer.lr=1e-4"], "learner.optimizer.lr=0.0001 is a rate for a tiny policy"),
+        (
+            ["tasks.logic.reward={text: 1.0, overlong: {settings: {limit: 127, slope: 8}}}"],
+            "tasks.logic.reward: overlong punishes more than 127",
+        ),
         (["cold_start.enabled=false"], "cold_start.enabled=false with a policy that was just built"),
     ],
 )
@@ -180,6 +185,15 @@ def test_images_count_as_a_tiny_policy_sees_them() -> None:
     assert plan(load(["config=thinking_with_images"]), LAPTOP).warnings == ()
     seen_whole = plan(load(["config=thinking_with_images", "policy.tiny.max_image_pixels=1048576"]), LAPTOP).warnings
     assert any("short of a prompt of tasks.details" in warning for warning in seen_whole)
+
+
+def test_rates_and_lengths_that_fit_are_no_warning() -> None:
+    fitting = [
+        "policy.path=Qwen/some-name",
+        "learner.optimizer.lr=1e-6",
+        "tasks.logic.reward={text: 1.0, overlong: {settings: {limit: 128, slope: 8}}}",
+    ]
+    assert not any("tiny policy" in warning or "overlong" in warning for warning in plan(settings(*fitting), LAPTOP).warnings)
 
 
 def test_a_fresh_policy_that_is_only_to_imitate_is_no_warning() -> None:
