@@ -1,6 +1,7 @@
 """Rollouts to a batch that teachers have scored: the first half of on-policy distillation."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
@@ -42,14 +43,16 @@ class DistillSignal:
         plain = await self._policy.batch(groups)
         by_teacher = {name: [i for i, tree in enumerate(plain.trees) if self._route[tree.task] == name] for name in self._teachers}
         asked = {name: numbers for name, numbers in by_teacher.items() if numbers}
+        began = time.perf_counter()
         answers = await asyncio.gather(
             *(self._ask(self._teachers[name], [plain.trees[i].tree for i in numbers]) for name, numbers in asked.items())
         )
+        teacher_s = time.perf_counter() - began
         trees = list(plain.trees)
         for (name, numbers), teachings in zip(asked.items(), answers, strict=True):
             for i, of_tree in zip(numbers, teachings, strict=True):
                 trees[i] = _taught_tree(plain.trees[i], name, of_tree)
-        return replace(plain, trees=tuple(trees))
+        return replace(plain, trees=tuple(trees), teacher_s=teacher_s)
 
     async def _ask(self, teacher: Teacher, trees: Sequence[Tree]) -> list[list[Teaching]]:
         if self._vocabulary == "full":

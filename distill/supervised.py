@@ -18,6 +18,7 @@ from rl.training.batch import packed_passes
 from rl.training.model import SoftmaxSettings
 from rl.training.optimization import Optimization
 from rl.training.tree import Tree
+from tasks.errors import TaskError
 
 LossWeighting = Literal["token", "sample", "sqrt"]
 _EXPONENT: dict[LossWeighting, float] = {"token": 0.0, "sqrt": 0.5, "sample": 1.0}
@@ -87,8 +88,13 @@ class SupervisedTrainer:
         held_back = max(1, round(settings.validation_share * len(order)))
         self._validation, training = order[:held_back], order[held_back:]
         short = [d for d in training if d.tree.num_tokens <= settings.short_context]
+        if not training:
+            raise TaskError(
+                f"{len(fitting)} of {len(demonstrations)} demonstrations have at most long_context={settings.long_context} tokens; one is "
+                "held back to choose the best checkpoint, so it takes two or more"
+            )
         if not short:
-            raise ValueError(f"cold_start.short_context={settings.short_context}: every demonstration is longer; raise it")
+            raise TaskError(f"short_context={settings.short_context}: every demonstration is longer; raise it")
         self._phases = (self._batches(short, seed), self._batches(training, seed + 1))
         self._second_phase = round((1.0 - settings.long_share) * settings.steps)
         self._best = (0, math.inf)

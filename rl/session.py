@@ -223,7 +223,9 @@ class Session:
         seconds = step.seconds
         self._train_s += seconds.total
         grading = min(seconds.take, max(0.0, self._graded_at - self._sampled_at))
-        times = StepTimes(seconds.total, seconds.take - grading, grading, seconds.signal, seconds.update, seconds.publish)
+        teacher_s = step.data.teacher_s
+        batch_s = seconds.signal - teacher_s
+        times = StepTimes(seconds.total, seconds.take - grading, grading, batch_s, seconds.update, seconds.publish, teacher_s)
         groups = StepGroups(step.batch.groups, step.batch.dropped)
         report = step.report
         metrics = step_stats(groups, report.version - 1, times) | learner_stats(report.version, report.grad_norm, report.stats)

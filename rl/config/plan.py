@@ -90,8 +90,8 @@ def _stages(settings: RunSettings) -> tuple[StagePlan, ...]:
     elif settings.method == "sft":
         stages.append(first)
     elif settings.method == "off_policy_distill":
-        asked = off.problems * len(settings.tasks)
-        stages.append(("teachers' answers", _times(asked, off.samples), asked * off.samples))
+        asked, answers = off.problems * len(settings.tasks), off.samples * len(off.modes)
+        stages.append(("teachers' answers", _times(asked, answers), asked * answers))
         stages.append(("imitation", f"{off.supervised.steps:,} steps of {off.supervised.batch_size}", 0))
     elif settings.method == "dpo":
         stages += _preference_stages(settings)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rl.config.strict_settings import Count, NonNegative, Positive, Settings
 from rl.config.supervised_settings import DemonstrationSettings, SupervisedSettings, TinyPolicySettings
@@ -27,11 +27,17 @@ ThinkingMode: TypeAlias = Literal["thinking", "non_thinking"]
 ResponseFilter: TypeAlias = Literal["ungraded", "incomplete", "wrong_final", "repetition", "language_mixing", "guess"]
 
 
+def _each_once(modes: tuple[ThinkingMode, ...]) -> tuple[ThinkingMode, ...]:
+    if len(set(modes)) < len(modes):
+        raise ValueError(f"[{', '.join(modes)}] names a mode twice, which gives the same answers twice: raise `samples` for more of them")
+    return modes
+
+
 class OffPolicySettings(Settings):
     """Off-policy distillation: teachers answer training problems, what passes the filters is imitated as `supervised` says."""
 
     problems: Count = Field(256, description="training problems of each task")
-    modes: Annotated[tuple[ThinkingMode, ...], Field(min_length=1)] = Field(
+    modes: Annotated[tuple[ThinkingMode, ...], Field(min_length=1), AfterValidator(_each_once)] = Field(
         ("thinking",), description="how teachers are asked; non_thinking by the chat template's enable_thinking, and imitated under it"
     )
     samples: Count = Field(4, description="answers a problem in each mode")

@@ -140,7 +140,18 @@ class RunFolder:
             lines = [f"  {key}: {there.get(key, '(absent)')} there, {now.get(key, '(absent)')} now" for key in differing[:20]]
             lines += [f"  and {len(differing) - 20} more"] if len(differing) > 20 else []
             head = f"{self.path} holds a run with other settings:"
-            raise RunFolderError("\n".join([head, *lines, f"Continue it with its own settings, or {self._another_name()}"]))
+            longer = [self._more_steps()] if "loop.steps" in differing else []
+            raise RunFolderError("\n".join([head, *lines, f"Continue it with its own settings, or {self._another_name()}", *longer]))
+
+    def _more_steps(self) -> str:
+        """The schedule of the learning rate ends at `loop.steps`, so that more of them are a run of their own."""
+        newest = max((self.path / "checkpoints").glob("step_*/policy"), default=None)
+        if newest is None:
+            return "The number of steps is part of the learning rate's schedule, so it cannot change within a run"
+        return (
+            "The number of steps is part of the learning rate's schedule, so it cannot change within a run; a new run goes on from this "
+            f"one's policy, with an optimizer and a schedule of its own: policy.path={newest} cold_start.enabled=false"
+        )
 
     def _another_name(self) -> str:
         number = 2

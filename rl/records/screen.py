@@ -86,12 +86,21 @@ def render_screen(screen: Screen, now: float, elapsed: float, width: int) -> Con
     return Group(*parts)
 
 
+_TAUGHT = {
+    "learner/divergence": "divergence",
+    "preference/loss": "preference loss",
+    "preference/accuracy": "preference accuracy",
+    "preference/margin": "margin",
+}
+
+
 def figures(metrics: Mapping[str, float]) -> list[str]:
     """The few numbers that one watches, of those that are there, each with its name."""
     shown = []
     if "reward/mean" in metrics:
         shown.append(f"reward {metrics['reward/mean']:.3f}")
     shown += [f"{name.rpartition('/')[2].replace('_', ' ')} {value:.3f}" for name, value in metrics.items() if name.endswith("_loss")]
+    shown += [f"{label} {metrics[name]:.3f}" for name, label in _TAUGHT.items() if name in metrics]
     if "rollout/length_mean" in metrics:
         shown.append(f"length {metrics['rollout/length_mean']:.0f} (max {metrics.get('rollout/length_max', 0):.0f})")
     if "rollout/lag_mean" in metrics:

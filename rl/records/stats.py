@@ -31,7 +31,8 @@ class StepGroups:
 class StepTimes:
     """Seconds of the driver's clock, disjoint but for `step`, which holds all of them.
 
-    `generate` is waiting for rollouts that are still being sampled; `grade` is waiting for grades alone.
+    `generate` is waiting for rollouts that are still being sampled; `grade` is waiting for grades alone; `teacher` is waiting for what
+    teachers say, 0 where there are none.
     """
 
     step: float
@@ -40,6 +41,7 @@ class StepTimes:
     batch: float
     update: float
     publish: float
+    teacher: float = 0.0
 
 
 def step_stats(groups: StepGroups, version: int, times: StepTimes) -> dict[str, float]:
@@ -110,7 +112,7 @@ def tool_stats(groups: Sequence[GradedGroup]) -> dict[str, float]:
 
 
 def time_stats(times: StepTimes) -> dict[str, float]:
-    """Seconds of each stage, and the share of the step that is neither generation nor the update."""
+    """Seconds of each stage, the share of the step that waits for teachers, and that which is neither generation nor the update."""
     known = {
         "time/step_s": times.step,
         "time/generate_s": times.generate,
@@ -121,7 +123,8 @@ def time_stats(times: StepTimes) -> dict[str, float]:
     }
     if times.step <= 0:
         return known
-    return known | {"time/other_frac": 1.0 - (times.generate + times.update) / times.step}
+    taught = {"time/teacher_s": times.teacher, "time/teacher_frac": times.teacher / times.step} if times.teacher > 0 else {}
+    return known | taught | {"time/other_frac": 1.0 - (times.generate + times.update) / times.step}
 
 
 def judge_stats(spent: Spent) -> dict[str, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rl.records.evaluation_record import Evaluation
 from rl.records.rise import accuracy_interval
-from rl.records.run_folder import RunFolder
+from rl.records.run_folder import RunFolder, TrainingStage
 from rl.records.step_log import StepMetrics
 from rl.report.chart import NUM_COLOURS, ChartSpec, Series
 
@@ -35,6 +35,11 @@ _CURVES = (
         {"learner/engine_kl": "engine to learner", "learner/behavior_kl": "behavior to learner", "learner/reference_kl": "to reference"},
         "KL in nats a token; engine to learner is the numerical mismatch of the two",
     ),
+    Curve(
+        "Distance from the teacher",
+        {"learner/divergence": "divergence"},
+        "nats a sampled token, as distillation.divergence counts",
+    ),
     Curve("Gradient norm", {"learner/grad_norm": "norm"}, "before clipping"),
     Curve(
         "What taught nothing",
@@ -49,19 +54,22 @@ _CURVES = (
     ),
     Curve("Lag", {"rollout/lag_max": "oldest", "rollout/lag_mean": "mean"}, "versions between sampling and training"),
 )
-_STAGES = {"time/generate_s": "generate", "time/update_s": "update", "time/publish_s": "publish"}
+_STAGES = {"time/generate_s": "generate", "time/update_s": "update", "time/publish_s": "publish", "time/teacher_s": "teacher"}
+_TRAINING: tuple[tuple[TrainingStage, Curve], ...] = (
+    ("cold_start", Curve("Cold start", {"cold_start/*": ""}, "loss, nats a token")),
+    ("further_supervised", Curve("Further supervised training", {"further_supervised/*": ""}, "loss, nats a token")),
+    ("imitation", Curve("Imitation of teachers' answers", {"imitation/*": ""}, "loss, nats a token")),
+    ("preferences", Curve("Preference optimisation", {"preference/*": ""}, "of a pair: loss and margin in nats, accuracy as a share")),
+)
 
 
 def curves(run: RunFolder, controls: Sequence[RunFolder]) -> list[ChartSpec]:
-    """The charts for which there are values: held-out accuracy first, then training, then the cold start."""
+    """The charts for which there are values: held-out accuracy first, then the loop, then training outside of it."""
     metrics = run.metrics()
     charts = [*heldout_curves(run, controls)]
     charts += [_chart(curve, metrics) for curve in _CURVES]
     charts += [_stage_seconds(metrics)]
-    for title, steps in (("Cold start", run.training("cold_start")), ("Further supervised training", run.training("further_supervised"))):
-        charts.append(
-            _chart(Curve(title, {f"{title.lower().replace(' training', '').replace(' ', '_')}/*": ""}, "loss, nats a token"), steps)
-        )
+    charts += [_chart(curve, run.training(stage)) for stage, curve in _TRAINING]
     return [chart for chart in charts if any(series.xs for series in chart.series)]
 
 
@@ -110,9 +118,10 @@ def _stage_seconds(steps: Sequence[StepMetrics]) -> ChartSpec:
     """Seconds of a step by stage, one on top of the other; `other` is what is left of the step."""
     timed = [s for s in steps if "time/step_s" in s.values]
     xs = tuple(float(s.step) for s in timed)
+    stages = {name: label for name, label in _STAGES.items() if any(name in s.values for s in timed)}
     stack = [
-        Series(label, xs, tuple(s.values.get(name, 0.0) for s in timed), colour) for colour, (name, label) in enumerate(_STAGES.items())
+        Series(label, xs, tuple(s.values.get(name, 0.0) for s in timed), colour) for colour, (name, label) in enumerate(stages.items())
     ]
-    rest = tuple(max(0.0, s.values["time/step_s"] - sum(s.values.get(name, 0.0) for name in _STAGES)) for s in timed)
+    rest = tuple(max(0.0, s.values["time/step_s"] - sum(s.values.get(name, 0.0) for name in stages)) for s in timed)
     stack.append(Series("other", xs, rest, len(stack)))
     return ChartSpec("Seconds a step", tuple(stack), stacked=True)

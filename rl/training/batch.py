@@ -53,10 +53,11 @@ class PolicyTree:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SapoBatch:
-    """The prompts and responses of one step, and the divisor of the `constant` aggregation."""
+    """The prompts and responses of one step, the divisor of the `constant` aggregation, and how long teachers were waited for."""
 
     trees: tuple[PolicyTree, ...]
     constant_length: int
+    teacher_s: float = 0.0
 
     def mini_batches(self, count: int) -> list["SapoBatch"]:
         """Cuts into `count` parts that each hold every task in the batch's ratio, as nearly as whole groups allow."""

@@ -206,6 +206,17 @@ def test_each_response_is_scored_by_the_teacher_of_its_task(teachers: dict[str, 
     assert found == {("a", "first"), ("b", "second")}
 
 
+def test_the_batch_says_how_long_teachers_were_waited_for() -> None:
+    class Slow(LocalTeacher):
+        async def logprobs(self, trees: Sequence[Tree]) -> list[list[FloatsM]]:
+            await asyncio.sleep(0.05)
+            return [[np.zeros(int(branch.loss_mask_T.sum()), dtype=np.float32) for branch in tree.branches] for tree in trees]
+
+    slow = Slow(None)  # type: ignore[arg-type]
+    signal = DistillSignal(Ready(sapo_batch(KIND)), {"first": slow, "second": slow}, ROUTE, "sampled", 6, VOCABULARY)
+    assert asyncio.run(signal.batch(())).teacher_s >= 0.045
+
+
 def test_a_batch_without_a_teachers_word_is_refused(student: Path, teachers: dict[str, Path]) -> None:
     with pytest.raises(AssertionError, match="without a teacher's word"):
         gradients(student, objective(teachers, Divergence()), sapo_batch(KIND))

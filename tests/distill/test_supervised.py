@@ -14,6 +14,7 @@ from distill.supervised import Demonstration, SupervisedTrainer, denominator, to
 from rl.config.supervised_settings import ColdStartSettings, OptimizerSettings
 from rl.training.model import ModelInputs, TreeEncoder
 from rl.training.tree import Tree
+from tasks.errors import TaskError
 
 KIND = "qwen3_vl"
 SETTINGS = ColdStartSettings(
@@ -178,8 +179,13 @@ def test_what_is_longer_than_the_long_context_is_left_out_and_counted(path: Path
 
 
 def test_a_short_context_that_nothing_fits_is_an_error(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"cold_start\.short_context=3: every demonstration is longer"):
+    with pytest.raises(TaskError, match="short_context=3: every demonstration is longer"):
         trainer(path, tmp_path, SETTINGS.model_copy(update={"short_context": 3}))
+
+
+def test_a_single_demonstration_is_too_few(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match=r"1 of 1 demonstrations .* long_context=80 tokens; .* two or more"):
+        trainer(path, tmp_path, examples=demonstrations(1))
 
 
 def test_two_trainers_with_one_seed_report_the_same(path: Path, tmp_path: Path) -> None:

@@ -216,6 +216,13 @@ def test_a_value_that_is_no_yaml_is_told_to_take_quotes() -> None:
     assert load([TASK, "name='[1'"]).name == "[1"
 
 
+def test_a_mode_that_is_named_twice_is_refused() -> None:
+    assert "distillation.off_policy.modes: [thinking, thinking] names a mode twice" in refusal(
+        TASK, "distillation.off_policy.modes=[thinking,thinking]"
+    )
+    assert load([TASK, "distillation.off_policy.modes=[thinking,non_thinking]"]).distillation.off_policy.modes[1] == "non_thinking"
+
+
 def test_two_ranks_on_one_gpu_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"gpu_share=0.5 would put two of learner.ranks=2 on one GPU"):
         load(["config=reasoning_rl", "gpu_share=0.5", "learner.ranks=2"])

@@ -41,7 +41,7 @@ def emitted(tmp_path: Path) -> set[str]:
     asked = replace(algebra(3), tools=("image_zoom_in_tool",), expected_calls=1)
     zooming = replace(rollout_of(asked, 0, "4"), failed_calls=("malformed_call",))
     with_tools = GradedGroup(asked, (GradedRollout(zooming, Ungraded("timeout")),))
-    step = step_stats(StepGroups((judged, ungraded, with_tools)), 0, StepTimes(1.0, 0.5, 0.0, 0.1, 0.3, 0.1))
+    step = step_stats(StepGroups((judged, ungraded, with_tools)), 0, StepTimes(1.0, 0.4, 0.0, 0.1, 0.3, 0.1, 0.1))
     learner = learner_stats(1, 0.5, dict.fromkeys(objective_names(), 0.0) | LEARNERS_OWN | TEACHERS)
     heldout = evaluation_metrics(made_evaluation(0, "before", 0.0, 0), ks=(16,))
     folder = write_made_run(tmp_path / "run", steps=2, hostile=False)

@@ -201,6 +201,14 @@ def test_a_fresh_policy_that_is_only_to_imitate_is_no_warning() -> None:
     assert not any("just built" in warning for warning in plan(imitating, LAPTOP).warnings)
 
 
+def test_answers_in_both_modes_are_counted_in_both() -> None:
+    asked = ["distillation.off_policy.problems=8", "distillation.off_policy.samples=3"]
+    imitating = ["method=off_policy_distill", "distillation.teachers.big.path=big", "loop.refill=false", *asked]
+    one, both = (settings(*imitating, *modes) for modes in ([], ["distillation.off_policy.modes=[thinking,non_thinking]"]))
+    counts = [next(stage.rollouts for stage in plan(made, LAPTOP).stages if stage.name == "teachers' answers") for made in (one, both)]
+    assert counts == [3 * 8 * len(one.tasks), 6 * 8 * len(one.tasks)]
+
+
 def test_one_mini_batch_is_no_warning_where_rollouts_lag() -> None:
     found = plan(settings("learner.mini_batches=1", "loop.max_lag=1"), LAPTOP).warnings
     assert not any("mini_batches=1 with" in warning for warning in found)

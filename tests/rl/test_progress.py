@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from rl.records.progress import Progress, seconds_since_start
-from rl.records.screen import Stage, seconds_text, spark
+from rl.records.screen import Stage, figures, seconds_text, spark
 
 METRICS = {
     "reward/mean": 0.4,
@@ -90,18 +90,24 @@ def test_a_narrow_screen_still_shows_each_task_with_its_change(width: int) -> No
     assert "logic" in text
 
 
+def test_distillation_and_preferences_are_watched_by_their_own_figures() -> None:
+    assert figures({"learner/divergence": 0.25}) == ["divergence 0.250"]
+    pairs = {"preference/loss": 0.5, "preference/accuracy": 0.75, "preference/margin": 1.0}
+    assert figures(pairs) == ["preference loss 0.500", "preference accuracy 0.750", "margin 1.000"]
+
+
 def test_without_a_terminal_there_is_one_line_a_step() -> None:
     clock, console = Clock(), plain()
     with Progress("my run", console, clock) as progress:
         feed(progress, clock)
-    figures = "reward 0.400  length 43 (max 96)  lag 0.5  entropy 0.53  2,000 tokens/s  ungraded 1.0%"
+    shown = "reward 0.400  length 43 (max 96)  lag 0.5  entropy 0.53  2,000 tokens/s  ungraded 1.0%"
     assert printed(console) == [
         "[0:00] cold start (of 400)",
         "[0:41] reinforcement learning (of 100)",
         "[0:41] held-out: algebra 31.0%  logic 50.0%",
-        f"[0:43] reinforcement learning 1/100  {figures}",
-        f"[0:45] reinforcement learning 2/100  {figures}  3:16 left",
-        f"[0:47] reinforcement learning 3/100  {figures}  3:14 left",
+        f"[0:43] reinforcement learning 1/100  {shown}",
+        f"[0:45] reinforcement learning 2/100  {shown}  3:16 left",
+        f"[0:47] reinforcement learning 3/100  {shown}  3:14 left",
         "[0:47] held-out: algebra 44.0% (from 31.0%)  logic 46.0% (from 50.0%)",
         "[0:47] checkpoint runs/x/checkpoints/3",
     ]

@@ -79,6 +79,19 @@ def test_curves_without_values_are_left_out(tmp_path: Path):
     assert [chart.title for chart in curves(folder, ())] == ["Gradient norm"]
 
 
+def test_what_is_distilled_imitated_or_preferred_has_curves_of_its_own(tmp_path: Path):
+    folder = RunFolder(tmp_path / "taught")
+    with folder.claimed(config_of("taught")), Records(folder, ()) as records:
+        records.log_training("imitation", 20, {"imitation/train_loss": 1.0, "imitation/validation_loss": 1.5})
+        records.log_training("preferences", 12, {"preference/loss": 0.69, "preference/accuracy": 0.5, "preference/margin": 0.0})
+        records.log(1, {"learner/divergence": 0.4, "time/step_s": 2.0, "time/generate_s": 1.0, "time/teacher_s": 0.5})
+    shown = {chart.title: {series.label: series.ys for series in chart.series} for chart in curves(folder, ())}
+    assert shown["Imitation of teachers' answers"] == {"train_loss": (1.0,), "validation_loss": (1.5,)}
+    assert shown["Preference optimisation"] == {"loss": (0.69,), "accuracy": (0.5,), "margin": (0.0,)}
+    assert shown["Distance from the teacher"] == {"divergence": (0.4,)}
+    assert shown["Seconds a step"] == {"generate": (1.0,), "teacher": (0.5,), "other": (0.5,)}
+
+
 def test_a_run_that_has_only_begun_has_a_page(tmp_path: Path):
     folder = RunFolder(tmp_path / "new")
     with folder.claimed(config_of("new")):

@@ -31,6 +31,15 @@ def test_other_settings_are_refused_with_the_keys_that_differ_and_a_free_name(tm
     assert folder.config() == config_of("one")
 
 
+def test_more_steps_are_refused_with_the_way_to_go_on_from_the_policy_that_is_there(tmp_path: Path):
+    folder = RunFolder(tmp_path / "one")
+    with folder.claimed(config_of("one", loop={"steps": 4})):
+        (folder.path / "checkpoints" / "step_000004" / "policy").mkdir(parents=True)
+    way_out = re.escape(f"policy.path={folder.path}/checkpoints/step_000004/policy cold_start.enabled=false")
+    with pytest.raises(RunFolderError, match=f"(?s)name=one-2.*{way_out}"), folder.claimed(config_of("one", loop={"steps": 8})):
+        pass
+
+
 def test_settings_that_change_nothing_computed_may_change(tmp_path: Path):
     folder = RunFolder(tmp_path / "one")
     with folder.claimed(config_of("one", records={"report": True})):

@@ -73,5 +73,11 @@ def test_the_other_share_is_all_but_generation_and_update():
     assert time_stats(StepTimes(10.0, 4.0, 0.5, 0.3, 5.0, 0.2))["time/other_frac"] == pytest.approx(0.1)
 
 
+def test_waiting_for_teachers_is_a_share_of_the_step_and_absent_where_there_are_none():
+    stats = time_stats(StepTimes(10.0, 4.0, 0.5, 0.3, 2.0, 0.2, 3.0))
+    assert (stats["time/teacher_s"], stats["time/teacher_frac"]) == (3.0, 0.3)
+    assert not {name for name in time_stats(StepTimes(10.0, 4.0, 0.5, 0.3, 5.0, 0.2)) if "teacher" in name}
+
+
 def test_the_learners_report_is_named_after_it():
     assert learner_stats(3, 0.5, {"entropy": 1.5}) == {"learner/version": 3.0, "learner/grad_norm": 0.5, "learner/entropy": 1.5}
