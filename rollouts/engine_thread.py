@@ -65,6 +65,7 @@ class EngineThread:
         self._engine = self._thread.submit(build).result()
         self._tickets = count()
         self._calls: list[_Call] = []
+        self._in_hand: list[_Call] = []
         self._waiting: dict[int, asyncio.Future[Generated]] = {}
         self._pump: asyncio.Task[None] | None = None
         self._ended: str | None = None
@@ -133,8 +134,8 @@ class EngineThread:
     async def _run(self) -> None:
         busy = False
         while self._calls or busy:
-            calls, self._calls = self._calls, []
-            turn = await asyncio.get_running_loop().run_in_executor(self._thread, self._turn, calls)
+            self._in_hand, self._calls = self._calls, []
+            turn = await asyncio.get_running_loop().run_in_executor(self._thread, self._turn, self._in_hand)
             busy = turn.busy
             for call, error in turn.outcomes:
                 if error is not None and not call.future.done():
@@ -166,7 +167,7 @@ class EngineThread:
     def _end(self, reason: str, cause: BaseException | None = None) -> None:
         """Nobody waits for ever: every open call gets an error that says why."""
         self._ended = reason
-        for future in (*self._waiting.values(), *(call.future for call in self._calls)):
+        for future in (*self._waiting.values(), *(call.future for call in (*self._in_hand, *self._calls))):
             if not future.done():
                 failure = RuntimeError(f"the engine has ended: {reason}")
                 failure.__cause__ = cause

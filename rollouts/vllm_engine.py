@@ -134,6 +134,7 @@ def start_engine(settings: VllmSettings, *, has_vision: bool) -> "LLMEngine":
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
 
+    _keep_pixels()
     vision = {"skip_mm_profiling": True, "limit_mm_per_prompt": {"image": settings.max_images, "video": 0}} if has_vision else {}
     arguments = EngineArgs(
         model=str(settings.model_path),
@@ -155,6 +156,15 @@ def start_engine(settings: VllmSettings, *, has_vision: bool) -> "LLMEngine":
     engine = LLMEngine.from_engine_args(arguments)
     _remove_rendezvous_file(engine)
     return engine
+
+
+def _keep_pixels() -> None:
+    """vLLM 0.30 drops an image's pixels where the cache covers it as its request starts, and dies when it has to encode that image after all:
+    when the cache is reset under the request, or another sequence needs its place.
+    """
+    from vllm.v1.core.sched import output
+
+    output.strip_covered_mm_data = lambda features, *_, **__: features
 
 
 def _remove_rendezvous_file(llm: "LLMEngine") -> None:

@@ -45,6 +45,8 @@ class CountingEngine:
     def publish(self, weights: Mapping[str, torch.Tensor], version: int) -> None:
         if not weights:
             raise ValueError("no weights")
+        if "fire" in weights:
+            self.left = dict.fromkeys(self.left, -(10**6))
         self.log.append(f"publish {version} before step {self.steps}")
 
     def close(self) -> None:
@@ -119,6 +121,17 @@ async def test_when_the_engine_dies_everybody_waiting_hears_of_it() -> None:
         await thread.generate(request(4))
     await thread.close()
     assert engine.closed
+
+
+async def test_a_publish_of_the_turn_in_which_the_engine_dies_hears_of_it() -> None:
+    _, thread = started()
+    endless = asyncio.create_task(thread.generate(request(0, tokens=10**9)))
+    await thread.generate(request(1))
+    with pytest.raises(RuntimeError, match="on fire"):
+        await asyncio.wait_for(thread.publish({"fire": torch.zeros(1)}, 1), timeout=10)
+    with pytest.raises(RuntimeError, match="on fire"):
+        await endless
+    await thread.close()
 
 
 async def test_a_cancelled_caller_frees_the_engine() -> None:

@@ -170,6 +170,7 @@ async def test_sequences_in_flight_go_on_with_published_weights(published: Engin
         old_weights = reference.weights(0)
         await published.publish(old_weights, 0)
         asked = request(reference, kind, count=2, max_tokens=40)
+        await one(published, request(reference, kind, max_tokens=1))  # From now on the prompt is cached, images included.
         long = asyncio.create_task(published.generate(asked))
         await published.generate(request(reference, "text", max_tokens=6))
         new_weights = reference.weights(9)
