@@ -159,8 +159,8 @@ def start_engine(settings: VllmSettings, *, has_vision: bool) -> "LLMEngine":
 
 
 def _keep_pixels() -> None:
-    """vLLM 0.30 drops an image's pixels where the cache covers it as its request starts, and dies when it has to encode that image after all:
-    when the cache is reset under the request, or another sequence needs its place.
+    """vLLM 0.30 drops an image's pixels where the cache covers it as its request starts, and dies when it has to encode the image after
+    all: when the cache is reset under the request, or another sequence needs its place.
     """
     from vllm.v1.core.sched import output
 
