@@ -114,7 +114,7 @@ class Session:
         settings = self._settings.query_filter
         if not settings.enabled:
             return {name: task.train for name, task in self._tasks.items()}
-        pools = {name: training_problems(task, self._settings.tasks[name].pool) for name, task in self._tasks.items()}
+        pools = {name: training_problems(task, self._settings.tasks[name].filtered) for name, task in self._tasks.items()}
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
         rollout = self._settings.rollout

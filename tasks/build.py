@@ -73,9 +73,15 @@ def _from_data(name: str, settings: TaskSettings, seed: int) -> Task:
     return Task(name, PoolSource(name, problems.train, seed), heldout, None, problems.bad_rows, problems.row_rewards)
 
 
-def training_problems(task: Task, number: int) -> list[Problem]:
-    """The first training problems, none twice: all that a pool has, if they are fewer."""
-    return list(distinct(task.train, number if task.train.size is None else min(number, task.train.size)))
+def training_problems(task: Task, number: int | None) -> list[Problem]:
+    """The first training problems, none twice: all that a pool has, if they are fewer, or if no number is given."""
+    size = task.train.size
+    if number is None or size is None:
+        wanted = number if size is None else size
+        assert wanted is not None, f"task {task.name}: a family has no last problem"
+    else:
+        wanted = min(number, size)
+    return list(distinct(task.train, wanted))
 
 
 def most_images(task: Task, calls: int) -> int:

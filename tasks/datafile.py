@@ -2,8 +2,9 @@
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, Protocol
 
 from tasks.columns import Columns, read_choices, read_expected_calls, read_reward
@@ -40,7 +41,7 @@ class DataSettings(Protocol):
     @property
     def reward(self) -> RewardNotation | None: ...
     @property
-    def pool(self) -> int: ...
+    def pool(self) -> int | None: ...
     @property
     def heldout(self) -> int: ...
     @property
@@ -67,8 +68,8 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
     """The problems of `settings.data` for the task `name`.
 
     The split depends on content alone: prompts are ordered by their digest; the first `heldout` are held out, the next `pool` are for
-    training. So it is the same under every seed and order of rows, and a smaller held-out set is part of a larger one. Only these
-    problems are kept in memory, their images encoded, while the whole file is read and every bad row counted.
+    training, or all the others. So it is the same under every seed and order of rows, and a smaller held-out set is part of a larger
+    one. Only these problems are kept in memory, their images encoded, while the whole file is read and every bad row counted.
     """
     assert settings.data is not None, name
     _check_settings(settings, name)
@@ -77,8 +78,7 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
     except TaskError as error:
         raise TaskError(f"tasks.{name}.data: {error}") from error
     reader = _Reader(settings, name, table)
-    wanted = settings.heldout + settings.pool
-    kept = heapq.nsmallest(wanted, reader.problems(), key=lambda pair: pair[0])
+    kept = _first(reader.problems(), None if settings.pool is None else settings.heldout + settings.pool)
     if reader.bad_rows and (settings.on_bad_row == "error" or reader.num_good == 0):
         raise TaskError(_bad_rows_message(reader, table, name))
     if len(kept) <= settings.heldout:
@@ -92,6 +92,12 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
         num_repeated=reader.num_repeated,
         row_rewards=tuple(reader.row_rewards.values()),
     )
+
+
+def _first(problems: Iterable[tuple[str, StoredProblem]], wanted: int | None) -> list[tuple[str, StoredProblem]]:
+    """Those with the smallest digests, in their order."""
+    by_digest = itemgetter(0)
+    return sorted(problems, key=by_digest) if wanted is None else heapq.nsmallest(wanted, problems, key=by_digest)
 
 
 def _check_settings(settings: DataSettings, name: str) -> None:

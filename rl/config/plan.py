@@ -7,6 +7,7 @@ from rl.config.policy_shape import PolicyShape, policy_shape
 from rl.config.processes import Actor, Machine, processes, this_machine
 from rl.config.settings import RunSettings
 from rl.config.supervised_settings import DemonstrationSettings
+from rl.config.task_settings import TaskSettings
 from tasks.mixture import slots
 
 
@@ -22,12 +23,12 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """`origin` is the family or the data; `groups` of every batch are this task's."""
+    """`origin` is the family or the data; `groups` of every batch are this task's; `problems` says how many there are to train on."""
 
     name: str
     origin: str
     groups: int
-    pool: int
+    problems: str
     heldout: int
 
 
@@ -71,8 +72,15 @@ def plan(settings: RunSettings, machine: Machine | None = None) -> Plan:
 def _tasks(settings: RunSettings) -> tuple[TaskPlan, ...]:
     groups = slots({name: task.weight for name, task in settings.tasks.items()}, settings.loop.groups_per_batch)
     return tuple(
-        TaskPlan(name, task.family or task.data or "", groups[name], task.pool, task.heldout) for name, task in settings.tasks.items()
+        TaskPlan(name, task.family or task.data or "", groups[name], _problems(task, settings), task.heldout)
+        for name, task in settings.tasks.items()
     )
+
+
+def _problems(task: TaskSettings, settings: RunSettings) -> str:
+    if task.family is not None and not settings.query_filter.enabled:
+        return "ever new ones"
+    return "all rows" if task.filtered is None else f"{task.filtered:,}"
 
 
 def _stages(settings: RunSettings) -> tuple[StagePlan, ...]:
@@ -112,10 +120,12 @@ def _preference_stages(settings: RunSettings) -> list[tuple[str, str, int]]:
 
 def _loop_stages(settings: RunSettings, heldout: int) -> list[tuple[str, str, int]]:
     query_filter, loop, evaluation = settings.query_filter, settings.loop, settings.evaluation
-    pool = sum(task.pool for task in settings.tasks.values())
     stages = []
     if query_filter.enabled:
-        stages.append(("query filter", _times(pool, query_filter.samples), pool * query_filter.samples))
+        pool = sum(task.filtered or 0 for task in settings.tasks.values())
+        whole = [f"all rows of {name}" for name, task in settings.tasks.items() if task.filtered is None]
+        amount = " and ".join([_times(pool, query_filter.samples)] * bool(pool) + whole)
+        stages.append(("query filter", amount, pool * query_filter.samples))
     name = "reinforcement learning" if settings.uses_rewards else "on-policy distillation"
     amount = f"{loop.steps} steps of {_times(loop.groups_per_batch, settings.rollout.group_size)}"
     stages.append((name, amount, loop.steps * loop.groups_per_batch * settings.rollout.group_size))

@@ -56,7 +56,7 @@ def _memory(actor: Actor) -> str:
 def _tasks(plan: Plan) -> Table:
     table = _table("task", "from", "groups a batch", "problems to train on", "held out")
     for task in plan.tasks:
-        table.add_row(task.name, task.origin, str(task.groups), f"{task.pool:,}", f"{task.heldout:,}")
+        table.add_row(task.name, task.origin, str(task.groups), task.problems, f"{task.heldout:,}")
     return table
 
 

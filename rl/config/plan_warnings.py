@@ -156,8 +156,9 @@ def _batches(settings: RunSettings) -> Iterator[str]:
                 f"tasks.{name} has {number} of {groups} groups in a batch, too few for one in each of learner.mini_batches={mini}: "
                 f"some updates will not see it"
             )
-        if settings.query_filter.enabled and settings.tasks[name].pool < number:
-            yield f"tasks.{name}.pool={settings.tasks[name].pool} is smaller than its {number} groups in a batch: problems repeat within it"
+        pool = settings.tasks[name].filtered
+        if settings.query_filter.enabled and pool is not None and pool < number:
+            yield f"tasks.{name}.pool={pool} is smaller than its {number} groups in a batch: problems repeat within it"
 
 
 def _schedule(settings: RunSettings) -> Iterator[str]:

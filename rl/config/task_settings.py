@@ -6,6 +6,8 @@ from pydantic import Field, JsonValue, model_validator
 
 from rl.config.strict_settings import Count, Positive, Settings
 
+# Of a family, for the query filter, where no pool is given.
+FAMILY_POOL = 256
 RewardSetting = str | dict[str, float | dict[str, JsonValue]] | None
 
 
@@ -26,13 +28,22 @@ class TaskSettings(Settings):
     )
     heldout_reward: RewardSetting = Field(None, description="the reward of the held-out problems; null takes that of training")
     weight: Positive = Field(1.0, description="share of every batch, relative to the other tasks'")
-    pool: Count = Field(256, description="number of training problems (before the query filter)")
+    pool: Count | None = Field(
+        None,
+        description=f"number of training problems, before the query filter; null: all rows of data, {FAMILY_POOL} of a family. Without the "
+        "filter a family makes ever new ones",
+    )
     heldout: Count = Field(64, description="number of held-out problems")
     options: dict[str, bool | int | float | str] = Field({}, description="options of the family, such as its difficulty")
     tools: tuple[str, ...] = Field((), description="tools that the problems of `data` may call; a family brings its own")
     on_bad_row: Literal["error", "skip"] = Field(
         "error", description="what a row that cannot be read does; skipped ones are counted, and the first is shown"
     )
+
+    @property
+    def filtered(self) -> int | None:
+        """Problems that the query filter looks at; None: all that the data has."""
+        return self.pool if self.pool is not None or self.data is not None else FAMILY_POOL
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TaskSettings":

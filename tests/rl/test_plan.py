@@ -120,6 +120,15 @@ def test_stages_count_rollouts_and_tokens() -> None:
     }
 
 
+def test_the_plan_says_how_many_problems_there_are_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("")
+    chosen = ["tasks.algebra.pool=10", f"tasks.mine={{data: {tmp_path}/rows.jsonl}}"]
+    filtered, unfiltered = (plan(settings(*chosen, f"query_filter.enabled={on}"), LAPTOP) for on in ("true", "false"))
+    assert [task.problems for task in filtered.tasks] == ["10", "256", "256", "256", "all rows"]
+    assert [task.problems for task in unfiltered.tasks] == [*["ever new ones"] * 4, "all rows"]
+    assert [stage.amount for stage in filtered.stages if stage.name == "query filter"] == ["778 problems x 16 and all rows of mine"]
+
+
 def test_the_supervised_control_has_no_stage_of_reinforcement_learning() -> None:
     names = [stage.name for stage in plan(load(["config=reasoning_rl_further_supervised"]), LAPTOP).stages]
     assert names == ["cold start", "evaluation before", "further supervised training", "evaluation after"]

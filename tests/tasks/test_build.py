@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from rl.config.task_settings import TaskSettings
-from tasks.build import build_task, most_images
+from tasks.build import build_task, most_images, training_problems
 from tasks.errors import TaskError
 from tasks.families import FAMILIES
 from tasks.source import is_heldout
@@ -64,6 +64,12 @@ def test_data_is_a_pool_whose_split_no_seed_moves(tmp_path: Path) -> None:
     epochs = [[task.train.problem(position).id for position in range(20)] for task in (first, second)]
     assert sorted(epochs[0]) == sorted(epochs[1])
     assert epochs[0] != epochs[1]
+
+
+def test_data_without_a_pool_trains_on_every_other_row(tmp_path: Path) -> None:
+    task = build_task("sums", TaskSettings(data=write_sums(tmp_path / "a.jsonl", 400), reward="math", heldout=10), 0)
+    assert task.train.size == 390
+    assert len({problem.id for problem in training_problems(task, None)}) == 390
 
 
 @pytest.mark.parametrize(("tools", "most"), [((), 3), (("image_zoom_in_tool",), 3 + 8)])
