@@ -75,7 +75,10 @@ class EngineWriter:
 
 
 class ServerWriter:
-    """`OPENAI_API_KEY` is sent where it is set. Requests that fail in passing are repeated by the client."""
+    """`OPENAI_API_KEY` is sent where it is set. Requests that fail in passing are repeated by the client.
+
+    Raises `ValueError` where the server takes no such request: a prompt that is too long, or an image that it cannot read.
+    """
 
     def __init__(self, model: str, base_url: str, temperature: float, max_tokens: int) -> None:
         self.model = model
@@ -100,7 +103,10 @@ class ServerWriter:
             # vLLM's and SGLang's name for what they pass on to the chat template.
             body["chat_template_kwargs"] = {"enable_thinking": False}
         async with self._slots:
-            answer = await self._client.post("/chat/completions", body=body, cast_to=openai.types.chat.ChatCompletion)
+            try:
+                answer = await self._client.post("/chat/completions", body=body, cast_to=openai.types.chat.ChatCompletion)
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                raise ValueError(f"the server refused the request: {error.message}") from error
         choice = answer.choices[0]
         # Servers that take the thinking out of the text give it beside.
         thought = getattr(choice.message, "reasoning_content", None)

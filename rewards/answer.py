@@ -12,7 +12,7 @@ OPEN, CLOSE = "<think>", "</think>"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`answer` is None when the thinking was never closed."""
+    """`thinking` without its tags; `answer` is None when the thinking was never closed."""
 
     thinking: str
     answer: str | None
@@ -25,10 +25,14 @@ _TAGS = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 def split_response(text: str) -> Response:
     head, closed, tail = text.rpartition(CLOSE)
     if closed:
-        return Response(head, None if OPEN in tail else tail.strip())
+        return Response(_untagged(head), None if OPEN in tail else tail.strip())
     if OPEN in text:
-        return Response(text, None)
+        return Response(_untagged(text), None)
     return Response("", text.strip())
+
+
+def _untagged(thinking: str) -> str:
+    return thinking.replace(OPEN, " ").replace(CLOSE, " ").strip()
 
 
 def final_answer(text: str) -> str:

@@ -20,7 +20,7 @@ def grade_by_turn_rubric(target: Target, transcript: Transcript) -> Grade:
     itself, with an answer. The judge (`judge` with the template `trajectory`) grades the same axis by its content.
     """
     turns = [message for message in transcript.response if message.role == "assistant"]
-    thoughts = [split_response(message.text).thinking.replace("<think>", "").strip() for message in turns]
+    thoughts = [split_response(message.text).thinking for message in turns]
     asked = [json.dumps([call.name, dict(call.arguments)], sort_keys=True) for message in turns for call in message.tool_calls]
     kept = {
         "thinks": bool(turns) and all(thoughts),

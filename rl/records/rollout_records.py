@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import PIL.Image
 from pydantic import JsonValue, TypeAdapter
 
+from rewards.answer import split_response
 from rewards.mixture import graded_by, spec_of
 from rewards.outcome import Grade, Outcome, Ungraded
 from rl.records.json_lines import read_lines, replace_bytes, replace_lines
@@ -111,20 +112,11 @@ def read_rollouts(path: Path) -> Iterator[RolloutRecord]:
     return (_ADAPTER.validate_json(line) for line in read_lines(path))
 
 
-def split_thinking(text: str) -> tuple[str, str]:
-    """What stands before `</think>` and what after it; a text that never closes its thinking is all thinking."""
-    thinking, closed, answer = text.partition("</think>")
-    opened = thinking.removeprefix("<think>") if thinking.startswith("<think>") else thinking
-    if closed:
-        return opened.strip("\n"), answer.strip("\n")
-    return (opened.strip("\n"), "") if text.startswith("<think>") else ("", text)
-
-
 def _record(step: int, recorded: RecordedRollout, decode: Decode, images: Path) -> RolloutRecord:
     rollout, outcome = recorded.rollout, recorded.outcome
     grade = outcome if isinstance(outcome, Grade) else None
     ungraded = outcome if isinstance(outcome, Ungraded) else None
-    thinking, answer = split_thinking(rollout.turns[-1].message.text if rollout.turns else "")
+    response = split_response(rollout.turns[-1].message.text if rollout.turns else "")
     return RolloutRecord(
         step=step,
         problem_id=rollout.problem.id,
@@ -132,8 +124,8 @@ def _record(step: int, recorded: RecordedRollout, decode: Decode, images: Path) 
         index=rollout.index,
         target=stored_target(rollout.problem.target),
         segments=tuple(_segment(segment, decode, images) for segment in rollout.segments),
-        thinking=thinking,
-        answer_text=answer,
+        thinking=response.thinking,
+        answer_text=response.answer or "",
         mask=tuple(("sampled" if sampled else "given", len(tuple(run))) for sampled, run in groupby(rollout.sampled_mask)),
         status=rollout.status,
         policy_version=rollout.policy_version if rollout.turns else None,

@@ -21,6 +21,21 @@ def test_the_answer_is_what_follows_the_thinking(text: str, answer: str) -> None
     assert final_answer(text) == answer
 
 
+@pytest.mark.parametrize(
+    ("text", "thinking"),
+    [
+        ("<think>\na\n</think>\n\nb", "a"),
+        ("a\n</think>\nb", "a"),
+        ("<think>\nnever closed", "never closed"),
+        ("no thinking", ""),
+        ("<think>a</think>b<think>c</think>d", "a b c"),
+        ("<think></think>\n12", ""),
+    ],
+)
+def test_the_thinking_is_all_before_its_last_closing_tag_without_the_tags(text: str, thinking: str) -> None:
+    assert split_response(text).thinking == thinking
+
+
 def test_thinking_that_is_never_closed_leaves_no_answer() -> None:
     assert split_response("<think>12").answer is None
 

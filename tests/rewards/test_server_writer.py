@@ -65,3 +65,10 @@ async def test_a_request_that_fails_in_passing_is_repeated(status: int) -> None:
     answers, bodies = await written(lambda number, body: refused if number == 0 else Scripted("4"))
     assert answers == [answer("4")]
     assert len(bodies) == 2
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_request_that_the_server_refuses_is_an_error_of_that_problem_alone(status: int) -> None:
+    too_long = {"error": {"message": "maximum context length is 64 tokens"}}
+    with pytest.raises(ValueError, match=r"refused the request: .*maximum context length is 64 tokens"):
+        await written(Scripted(status=status, body=json.dumps(too_long)))

@@ -2,11 +2,10 @@ import json
 from pathlib import Path
 
 import PIL.Image
-import pytest
 from made_run import IMAGE_TOKEN, algebra, decode, encode, grounding, rollout_of
 
 from rewards.outcome import Grade, Ungraded
-from rl.records.rollout_records import RecordedRollout, read_rollouts, split_thinking, write_rollouts
+from rl.records.rollout_records import RecordedRollout, read_rollouts, write_rollouts
 from rollouts.rollout import Given, Rollout, Sampled
 from tasks.message import ImagePart, Message, TextPart, ToolCall, text_message
 
@@ -96,18 +95,3 @@ def test_a_half_last_record_is_not_read(tmp_path: Path):
     write_rollouts(path, 1, [RecordedRollout(two_turns(), Grade(1.0))] * 2, decode)
     path.write_bytes(path.read_bytes()[:-5])
     assert len(list(read_rollouts(path))) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "thinking", "answer"),
-    [
-        ("<think>\na\n</think>\n\nb", "a", "b"),
-        ("a\n</think>\nb", "a", "b"),
-        ("<think>\nnever closed", "never closed", ""),
-        ("no thinking", "", "no thinking"),
-        ("<think>a</think>b</think>c", "a", "b</think>c"),
-        ("", "", ""),
-    ],
-)
-def test_thinking_ends_at_its_first_closing_tag(text: str, thinking: str, answer: str):
-    assert split_thinking(text) == (thinking, answer)
