@@ -11,15 +11,19 @@ compute_score = as_verl({"math": 1.0, "format": 0.2})  # reward.custom_reward_fu
 import atexit
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal, TypeAlias
+
+import PIL.Image
 
 from rewards.isolation import RewardPool
 from rewards.mixture import RewardSpec, check_spec, spec_of
+from rewards.offline.answers import answered_calls
 from rewards.offline.targets import target_kind
 from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.transcript import Transcript
 from tasks.gold import read_target
-from tasks.message import Json, Message, text_message
+from tasks.message import ImagePart, Json, Message, TextPart, text_message
 from tasks.problem import (
     BoxesTarget,
     ChoiceTarget,
@@ -31,8 +35,9 @@ from tasks.problem import (
     Target,
     TextTarget,
 )
+from tasks.prompt import read_recorded
 
-Turns: TypeAlias = "str | list[dict[str, str]]"
+Turns: TypeAlias = "str | Sequence[Mapping[str, object]]"
 TrlFunction: TypeAlias = Callable[..., list[float | None]]
 VerlFunction: TypeAlias = Callable[..., float | Mapping[str, object] | None]
 NO_RESPONSE = Ungraded("no-response", "the response is None")
@@ -106,7 +111,7 @@ def as_trl(
         values = golds if isinstance(golds, Sequence) else [None] * len(completions)
         asked = prompts if prompts is not None else [""] * len(completions)
         calls = [
-            (spec, _target(kind, gold), Transcript(_messages("user", prompt), _messages("assistant", completion)))
+            (spec, _target(kind, gold), _transcript(prompt, completion))
             for prompt, completion, gold in zip(asked, completions, values, strict=True)
             if completion is not None
         ]
@@ -168,10 +173,26 @@ def _turns(messages: Sequence[Message], conversational: bool) -> Turns:
     return "".join(message.text for message in messages)
 
 
+def _transcript(prompt: Turns, completion: Turns) -> Transcript:
+    response = _messages("assistant", completion)
+    return Transcript(_messages("user", prompt), response, answered_calls(response))
+
+
 def _messages(role: Literal["user", "assistant"], turns: Turns) -> tuple[Message, ...]:
     if isinstance(turns, str):
         return (text_message(role, turns),)
-    return tuple(text_message(turn["role"], turn["content"]) for turn in turns)  # type: ignore[arg-type]
+    return tuple(_message(turn) for turn in turns)
+
+
+def _message(turn: Mapping[str, object]) -> Message:
+    """A turn as trainers hold it: its content a text, or parts with texts and images; none beside tool calls."""
+    content = turn.get("content")
+    parts: list[TextPart | ImagePart] = []
+    for part in content if isinstance(content, list) else [{"text": content}]:
+        image = part.get("image")
+        parts.append(ImagePart(image) if isinstance(image, PIL.Image.Image) else TextPart(str(part.get("text") or "")))
+    (read,) = read_recorded([{**turn, "content": None}], (), Path())
+    return Message(read.role, tuple(parts), read.tool_calls)
 
 
 def _target(kind: str | None, gold: object) -> Target:

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import ASKS, Arguments, OneOrMore, read_arguments, usage
+from rewards.command_line import Arguments, OneOrMore, run
 from rewards.errors import RewardError
 from rewards.isolation import RewardPool
 from rewards.mixture import spec_of
@@ -22,7 +22,6 @@ from rewards.offline.preflight import Preflight, preflight
 from rewards.offline.targets import target_kind
 from rewards.plugins import load_plugin
 from rewards.registry import Reward, all_rewards, find, registered_from
-from tasks.errors import RowError
 from tasks.gold import read_target
 
 GRAMMAR = """\
@@ -49,19 +48,15 @@ class CheckArguments(Arguments):
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 passed, 1 a check failed, 2 the request was wrong or a plug-in does not load."""
-    if any(argument in ASKS for argument in arguments):
-        print(usage(CheckArguments, GRAMMAR))
-        return 0
-    try:
-        settings = read_arguments(CheckArguments, arguments, ("what",))
-        for plugin in settings.rewards:
-            load_plugin(plugin)
-        entries = _chosen(settings.what)
-        golds = GOLD if settings.gold is None else _own_gold(entries, settings.gold)
-        found = asyncio.run(_checked(entries, settings, golds))
-    except (RewardError, RowError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return run(CheckArguments, GRAMMAR, _check, arguments, ("what",))
+
+
+def _check(settings: CheckArguments) -> int:
+    for plugin in settings.rewards:
+        load_plugin(plugin)
+    entries = _chosen(settings.what)
+    golds = GOLD if settings.gold is None else _own_gold(entries, settings.gold)
+    found = asyncio.run(_checked(entries, settings, golds))
     if settings.out is not None:
         replace_text(settings.out, json.dumps([asdict(result) for result in found], ensure_ascii=False, indent=2) + "\n")
     _print(found)

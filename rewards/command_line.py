@@ -5,7 +5,8 @@
 A key is dotted, a value is YAML. `config=file.yaml` holds further settings, which the command line overrides.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from rewards.errors import RewardError, unknown
+from tasks.errors import RowError, TaskError
 from tasks.message import Json
 
 ASKS = ("help", "-h", "--help")
@@ -29,6 +31,32 @@ class Arguments(BaseModel):
 
 
 A = TypeVar("A", bound=Arguments)
+
+
+def run(
+    kind: type[A],
+    grammar: str,
+    work: Callable[[A], int],
+    arguments: Sequence[str],
+    positional: Sequence[str] = (),
+    stopped: str = "stopped",
+) -> int:
+    """A command from its arguments to its exit code: that of `work`, or 0 after help, 2 for a wrong request, 130 when the user ended it.
+
+    Without arguments, a command that needs some prints its help. `stopped` is what the user reads who ended it.
+    """
+    try:
+        needed = any(field.is_required() for field in kind.model_fields.values())
+        if any(argument in ASKS for argument in arguments) or (needed and not arguments):
+            print(usage(kind, grammar))
+            return 0
+        return work(read_arguments(kind, arguments, positional))
+    except (RewardError, TaskError, RowError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return 130
 
 
 def read_arguments(kind: type[A], arguments: Sequence[str], positional: Sequence[str] = ()) -> A:

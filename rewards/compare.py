@@ -12,8 +12,7 @@ from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import ASKS, Arguments, read_arguments, usage
-from rewards.errors import RewardError
+from rewards.command_line import Arguments, run
 from rewards.offline.comparison import Comparison, compare
 from rewards.offline.output import replace_text
 from rewards.offline.scored import ScoredRow
@@ -36,15 +35,11 @@ class CompareArguments(Arguments):
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 compared, 2 the request was wrong."""
-    if not arguments or any(argument in ASKS for argument in arguments):
-        print(usage(CompareArguments, GRAMMAR))
-        return 0
-    try:
-        settings = read_arguments(CompareArguments, arguments, ("before", "after"))
-        found = compare(settings.before, settings.after, settings.examples)
-    except RewardError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return run(CompareArguments, GRAMMAR, _compare, arguments, ("before", "after"))
+
+
+def _compare(settings: CompareArguments) -> int:
+    found = compare(settings.before, settings.after, settings.examples)
     if settings.out is not None:
         replace_text(settings.out, json.dumps(_as_json(found), ensure_ascii=False, indent=2) + "\n")
     _print(found, Console())

@@ -9,8 +9,7 @@ from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import ASKS, Arguments, OneOrMore, read_arguments, usage
-from rewards.errors import RewardError
+from rewards.command_line import Arguments, OneOrMore, run
 from rewards.plugins import load_plugin
 from rewards.registry import BUILT_IN, Reward, all_rewards
 from tasks.message import Json
@@ -29,17 +28,13 @@ class ListArguments(Arguments):
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 done, 2 a plug-in does not load or the request was wrong."""
-    if any(argument in ASKS for argument in arguments):
-        print(usage(ListArguments, GRAMMAR))
-        return 0
-    try:
-        settings = read_arguments(ListArguments, arguments)
-        for plugin in settings.rewards:
-            load_plugin(plugin)
-        rewards = all_rewards()
-    except RewardError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return run(ListArguments, GRAMMAR, _list, arguments)
+
+
+def _list(settings: ListArguments) -> int:
+    for plugin in settings.rewards:
+        load_plugin(plugin)
+    rewards = all_rewards()
     if settings.format == "json":
         print(json.dumps([_described(entry) for entry in rewards], indent=2))
     else:

@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 from pydantic import Field
 
-from rewards.command_line import ASKS, Arguments, read_arguments, usage
+from rewards.command_line import Arguments, run
 from rewards.errors import RewardError
 from rewards.offline.output import replace_text
 from rewards.offline.samples import FoundTexts, read_texts
@@ -91,16 +91,12 @@ class ExampleGroup:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 written, 2 the request was wrong."""
-    if not arguments or any(argument in ASKS for argument in arguments):
-        print(usage(ReportArguments, GRAMMAR))
-        return 0
-    try:
-        settings = read_arguments(ReportArguments, arguments, ("scored",))
-        out = settings.out or settings.scored.with_suffix(".html")
-        replace_text(out, report_html(settings.scored))
-    except RewardError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return run(ReportArguments, GRAMMAR, _report, arguments, ("scored",))
+
+
+def _report(settings: ReportArguments) -> int:
+    out = settings.out or settings.scored.with_suffix(".html")
+    replace_text(out, report_html(settings.scored))
     print(out)
     return 0
 

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, field_validator
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rewards.command_line import ASKS, Arguments, OneOrMore, read_arguments, usage
+from rewards.command_line import Arguments, OneOrMore, run
 from rewards.errors import RewardError
 from rewards.isolation import RewardPool
 from rewards.judge.budget import Spent, spent
@@ -23,7 +23,6 @@ from rewards.offline.scored import BAD_ROW, ScoredRow
 from rewards.offline.scoring import score
 from rewards.offline.summary import Summary
 from rewards.plugins import load_plugin
-from tasks.errors import TaskError
 from tasks.gold import TARGET_KINDS
 from tasks.message import Json
 from tasks.problem import RewardNotation
@@ -38,6 +37,7 @@ Every argument is key=value. A key is dotted, a value is YAML:
   python -m rewards.score config=scoring.yaml data=other.jsonl
 """
 SHOWN_BAD_ROWS = 5
+STOPPED = "stopped; the same command goes on where it ended"
 Component = float | dict[str, JsonValue]
 
 
@@ -65,17 +65,7 @@ class ScoreArguments(Arguments):
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 done, 1 no row could be graded, 2 the request was wrong, 130 ended by the user (the same command goes on)."""
-    if not arguments or arguments[0] in ASKS:
-        print(usage(ScoreArguments, GRAMMAR))
-        return 0
-    try:
-        return asyncio.run(_run(read_arguments(ScoreArguments, arguments)))
-    except (RewardError, TaskError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it ended", file=sys.stderr)
-        return 130
+    return run(ScoreArguments, GRAMMAR, lambda settings: asyncio.run(_run(settings)), arguments, stopped=STOPPED)
 
 
 async def _run(settings: ScoreArguments) -> int:

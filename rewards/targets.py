@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rewards.command_line import ASKS, Arguments, read_arguments, usage
-from rewards.errors import RewardError
+from rewards.command_line import Arguments, run
 from rewards.judge.budget import Budget
 from rewards.judge.expert import Estimate, Expert, expert_settings
 from rewards.judge.reward import servers_of
@@ -29,7 +28,7 @@ from rewards.offline.output import replacing
 from rewards.offline.problems import ProblemReader
 from rewards.offline.scored import BAD_ROW
 from rewards.outcome import Ungraded
-from tasks.errors import RowError, TaskError
+from tasks.errors import RowError
 from tasks.table import BadRow, Row, open_table
 
 GRAMMAR = """\
@@ -42,6 +41,7 @@ VOTES = "expected_calls_votes"
 WINDOW = 64
 """Problems in memory at one time, images included; the judge's own `concurrency` bounds requests."""
 SHOWN_BAD_ROWS = 5
+STOPPED = "stopped; the same command goes on with the answers that are recorded"
 
 
 class TargetsArguments(Arguments):
@@ -81,16 +81,7 @@ class Tally:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 done, 1 no problem has an estimate, 2 the request was wrong, 130 ended by the user (answers stay recorded)."""
-    if not arguments or arguments[0] in ASKS:
-        print(usage(TargetsArguments, GRAMMAR))
-        return 0
-    try:
-        return asyncio.run(_run(read_arguments(TargetsArguments, arguments)))
-    except (RewardError, TaskError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return run(TargetsArguments, GRAMMAR, lambda settings: asyncio.run(_run(settings)), arguments, stopped=STOPPED)
 
 
 async def _run(arguments: TargetsArguments) -> int:

@@ -11,14 +11,13 @@ from pydantic import Field, JsonValue, model_validator
 from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import ASKS, Arguments, OneOrMore, read_arguments, usage
+from rewards.command_line import ASKS, Arguments, OneOrMore, run
 from rewards.errors import RewardError, unknown
 from rewards.judge.audit import audit_of, table_of
 from rewards.judge.judgement import differences, read_judgements
 from rewards.judge.record import JudgeRecord
 from rewards.judge.sitting import Answers, Prices, Sitting, cost, judge_all
 from rewards.outcome import Grade
-from tasks.errors import TaskError
 from tasks.message import Json
 
 GRAMMAR = """\
@@ -77,19 +76,11 @@ def main(arguments: Sequence[str]) -> int:
         print(GRAMMAR)
         return 0
     command, *rest = arguments
-    try:
-        if command not in COMMANDS:
-            raise unknown("command", command, COMMANDS)
-        kind, run = COMMANDS[command]
-        if rest and rest[0] in ASKS:
-            print(usage(kind, f"python -m rewards.judge {command} key=value ..."))
-            return 0
-        return run(read_arguments(kind, rest, ("before", "after") if command == "diff" else ()))
-    except (RewardError, TaskError) as error:
-        print(error, file=sys.stderr)
+    if command not in COMMANDS:
+        print(unknown("command", command, COMMANDS), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
+    kind, work = COMMANDS[command]
+    return run(kind, f"python -m rewards.judge {command} key=value ...", work, rest, ("before", "after") if command == "diff" else ())
 
 
 def _replay(arguments: GradeArguments) -> int:

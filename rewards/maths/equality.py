@@ -11,17 +11,18 @@ import sympy
 from rewards.maths import labels
 from rewards.maths.expression import equal_expressions, equal_symbolic, quantity, symbolic
 from rewards.maths.guards import is_unevaluated
+from rewards.maths.letters import told_apart
 from rewards.maths.notation import compact, normalised
 from rewards.maths.numbers import ungrouped
+from rewards.maths.quantities import equal_quantities, same_product
+from rewards.maths.ratios import as_fraction, same_ratio
 from rewards.maths.realsets import equal_sets, is_set_like, is_solved, real_set, unknowns
 from rewards.maths.structure import Items, Labelled, Leaf, Matrix, Node, Relation, parse_structure
-from rewards.maths.units import amount, amounts, conversion, is_angle, is_marked
+from rewards.maths.units import amount, amounts
 from rewards.maths.words import in_digits
 from rewards.visual.clock import same_time
 
 MAX_ITEMS = 64
-_TIME = re.compile(r"\d{1,2}(?::\d{2}){1,2}")
-_LED_BY_ZERO = re.compile(r":\s*0\d")
 _COUNTER = re.compile(r"(?<![a-zA-Z\\])[kmn](?![a-zA-Z])")
 _ORDERED = re.compile(r"[<>]|\\(?:leq|geq)")
 
@@ -46,6 +47,7 @@ def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
         return same
     if _same_periodic(mine, other):
         return True
+    mine, other = told_apart(mine, other)
     readings = {(mine, other), (ungrouped(mine), ungrouped(other))}
     return any(_answers(parse_structure(a), parse_structure(b), tolerance) for a, b in readings)
 
@@ -66,7 +68,7 @@ def same_text(gold: str, answer: str) -> bool:
 def _same_number(mine: str, other: str, tolerance: float) -> bool | None:
     """`1,234` is a number before it is a list, and is none where both sides have units; None where other readings have to decide."""
     a, b = quantity(mine), quantity(other)
-    same = a.number is not None and b.number is not None and _equal_quantities(mine, other, tolerance)
+    same = a.number is not None and b.number is not None and equal_quantities(mine, other, tolerance)
     return same if same or (a.number and b.number and a.unit and b.unit) else None
 
 
@@ -267,60 +269,11 @@ def _difference(node: Relation) -> sympy.Expr | None:
 def _equal_leaves(gold: str, answer: str, tolerance: float) -> bool:
     if compact(gold) == compact(answer):
         return True
-    if _TIME.fullmatch(gold) and _TIME.fullmatch(answer):
-        return _clock(gold) == _clock(answer)
     if _words(gold) or _words(answer):
         return _words(gold) == _words(answer)
-    terms = gold.split(":"), answer.split(":")
-    if max(map(len, terms)) > 2:
-        return not _TIME.fullmatch(gold) and _proportional(*terms)
-    if any(_LED_BY_ZERO.search(text) for text in (gold, answer)):
-        return False
-    return _equal_quantities(_ratio(gold), _ratio(answer), tolerance)
-
-
-def _equal_quantities(gold: str, answer: str, tolerance: float) -> bool:
-    mine, other = quantity(gold), quantity(answer)
-    if mine.unit is None and is_marked(answer):
-        return False
-    if (mine.percent and other.unit) or (other.percent and mine.unit):
-        return False
-    scale = conversion(other.unit, mine.unit)
-    if scale is None:
-        return False
-    candidates = [other.text if scale == 1 else f"({other.text})\\cdot\\frac{{{scale.numerator}}}{{{scale.denominator}}}"]
-    if is_angle(other.unit) != is_angle(mine.unit) and "pi" in (gold + answer):
-        degree = (other.unit or mine.unit).scale  # type: ignore[union-attr]
-        radians = rf"({other.text})\cdot\frac{{\pi\cdot {degree.numerator}}}{{180\cdot {degree.denominator}}}"
-        degrees = rf"({other.text})\cdot\frac{{180\cdot {degree.denominator}}}{{\pi\cdot {degree.numerator}}}"
-        candidates = [radians if is_angle(other.unit) else degrees]
-    if other.percent != mine.percent:
-        candidates.append(rf"\frac{{{other.text}}}{{100}}" if other.percent else rf"({other.text})\cdot 100")
-    if any(number is None for number in (mine.number, other.number)) or len(candidates) > 1 or scale != 1:
-        return any(equal_expressions(mine.text, candidate, tolerance) for candidate in candidates)
-    return equal_expressions(mine.text, other.text, tolerance)
-
-
-def _ratio(text: str) -> str:
-    parts = text.split(":")
-    return rf"\frac{{{parts[0]}}}{{{parts[1]}}}" if len(parts) == 2 and all(part.strip() for part in parts) else text
-
-
-def _proportional(gold: list[str], answer: list[str]) -> bool:
-    """Ratios of three terms and more: `2:4:6` is `1:2:3`. Each is as many times its counterpart as the first, and none is 0."""
-    if len(gold) != len(answer) or len(gold) > MAX_ITEMS:
-        return False
-    mine, other = [symbolic(term.strip()) for term in gold], [symbolic(term.strip()) for term in answer]
-    pairs = [(a, b) for a, b in zip(mine, other, strict=True) if a is not None and b is not None and a != 0 and b != 0]
-    if len(pairs) != len(gold):
-        return False
-    (first, second), *rest = pairs
-    return bool((first / second).evalf().is_positive) and all(equal_symbolic(a * second, b * first) for a, b in rest)
-
-
-def _clock(text: str) -> list[int]:
-    fields = [int(field) for field in text.split(":")]
-    return fields + [0] * (3 - len(fields))
+    if (same := same_ratio(gold, answer)) is not None:
+        return same
+    return equal_quantities(as_fraction(gold), as_fraction(answer), tolerance) or same_product(gold, answer)
 
 
 def _words(text: str) -> str:

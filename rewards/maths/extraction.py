@@ -8,6 +8,7 @@ import re
 
 from rewards.answer import tagged
 from rewards.maths.units import COMPOUND, amounts
+from rewards.maths.words import MIXED
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _AFTER = re.compile(r"<\|(?:im_start|im_end|endoftext)\|>.*$|I hope it is correct\.?", re.DOTALL)
@@ -143,7 +144,7 @@ def _last_value(text: str) -> str | None:
     formulas = list(_FORMULA.finditer(source))
     compounds = (match for match in COMPOUND.finditer(source) if amounts(match.group()))
     covered = _covered(source, formulas)
-    wholes = [match for match in (*_COLONED.finditer(source), *compounds) if not covered[match.start()]]
+    wholes = [match for match in (*_COLONED.finditer(source), *compounds, *MIXED.finditer(source)) if not covered[match.start()]]
     covered = _covered(source, [*formulas, *wholes])
     numbers = [match for match in _NUMBER.finditer(source) if match.group().strip() and not covered[match.start()]]
     numbers = sorted(numbers + wholes, key=lambda match: match.start())

@@ -63,7 +63,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\\text\{\s*\}", " "),
         (r"(?<=[^\u4e00-\u9fff{])\s*或者?\s*(?=[^\u4e00-\u9fff}])", " or "),
         (r"(?<=[^\u4e00-\u9fff{])\s*(?:并?且|以?及|和|与)\s*(?=[^\u4e00-\u9fff}])", " and "),
-        (r"\\text\{\s*(e|i|d|[A-Z])\s*\}", r"{\1}"),
+        (r"\\text\{\s*(e|i|d)\s*\}|(?<![\d})])(?<![\d})]\s)\\text\{\s*([A-Z])\s*\}", r"{\1\2}"),
         (r"\\text\{\s*([-+]?\d[\d.,/]*)\s*\}", r"\1"),
         (r"\\text\{\s*((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|ln|log|exp|max|min|gcd|lcm|sgn)\s*\}", r"\\\1 "),
         (r"\\(?:varphi)(?![a-zA-Z])", r"\\phi "),
@@ -133,8 +133,8 @@ def braced(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    """For equality of strings: no blanks but between digits, no braces around single characters."""
-    text = re.sub(r"(?<=\d)\s+(?=\d)", "_", text)
+    """For equality of strings: no blanks but between digits, no braces around single characters and upright letters."""
+    text = re.sub(r"(?<=\d)\s+(?=\d)", "_", _TEXT.sub(r"\1", text))
     return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+|\\cdot|\\text", "", text))
 
 

@@ -58,15 +58,16 @@ _SUFFIX = re.compile(
 _NO_UNIT = re.compile(
     r"\d|\b(?:plus|minus|times|over|divided|squared|cubed|factorial|roots?|or|to|to the|power|hundreds?|thousands?|[mbtr]+illions?|dozens?"
     r"|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|(?:hundred|thousand|million)ths?)\b"
-    r"|^[百万亿加减乘除或到至]|以[上下]|左右"
+    r"|^[百万亿加减乘除或到至]|半|以[上下]|左右"
 )
 _PREFIX = re.compile(r"\s*(?P<currency>[¥€£₹]|(?:USD?|EUR|GBP|RMB|CNY|JPY|INR|Rs)(?![a-zA-Z]))\.?\s*")
 _MARKED = re.compile(r"(?P<value>[-+]?\d[\d,]*(?:\.\d+)?)\s*\^?\s*\{?\s*(?P<unit>'{1,2}|\")\s*\}?")
 _COMMAND = re.compile(r"\\(?!text|cdot|mu|cm|mm|km|kg|min)[a-zA-Z]")
 _NAMES = "|".join(re.escape(name) for name in sorted({*_READINGS, *_PLURALS, '"'}, key=len, reverse=True) if name not in "€£¥₹")
-_TERM = rf"(?<![\d.,])(\d[\d,]{{0,30}}(?:\.\d{{1,30}})?)\s*(?:个\s*)?((?:{_NAMES})(?:(?<=[a-z]{{2}})e?s)?)(?![a-zA-Z])\.?"
-COMPOUND = re.compile(rf"{_TERM}(?:\s*(?:\band\s+|[又零]\s*)?{_TERM})+", re.IGNORECASE)
-"""`1 h 30 min`, `5 feet 3 inches`, `1小时30分钟`, `5'3"`: what may be one quantity in several units."""
+UNIT_PATTERN = rf"(?:(?:{_NAMES})(?:(?<=[a-z]{{2}})e?s)?(?![a-zA-Z]))"
+_TERM = rf"(?<![\d.,])(\d[\d,]{{0,30}}(?:\.\d{{1,30}})?)\s*(?:个\s*)?({UNIT_PATTERN})\.?"
+COMPOUND = re.compile(rf"{_TERM}(?:(?:\s*,)?\s*(?:\band\s+|[又零]\s*)?{_TERM})+", re.IGNORECASE)
+"""`1 h 30 min`, `5 feet, 3 inches`, `1小时30分钟`, `5'3"`: what may be one quantity in several units."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""Numbers in words, English and Chinese, as digits: `twenty-three`, `三百零五`, `负二分之一`, `百分之十二`."""
+"""Numbers in words, English and Chinese, as digits: `twenty-three`, `two thirds`, `三百零五`, `负二分之一`, `百分之十二`, `1个半小时`."""
 
 import re
 from fractions import Fraction
+
+from rewards.maths.units import UNIT_PATTERN
 
 _SMALL = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
@@ -23,12 +25,65 @@ _SCALED = re.compile(
 _DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _CHINESE = re.compile(r"(?P<sign>负?)(?P<body>[零〇一二两三四五六七八九十百千万亿]+|百)(?:点(?P<decimals>[零〇一二三四五六七八九]+))?")
+_NUMERAL = rf"(?:\d{{1,6}}|(?:{'|'.join(_TENS)})[-\s](?:{'|'.join(_SMALL[1:10])})|{'|'.join(reversed([*_SMALL[1:], *_TENS]))})"
+_CHINESE_NUMERAL = r"(?:\d{1,6}|[一二两三四五六七八九十百]{1,7})"
+_CHINESE_UNIT = rf"(?:{UNIT_PATTERN}|钟头|年|月|周|岁|倍)"
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
+_PART = rf"(?:an?|{_NUMERAL})[-\s](?:halves|(?:{'|'.join(_PARTS)})s?)\b"
+MIXED = re.compile(
+    rf"(?<![\w.,/-])(?:(?P<a>{_NUMERAL})\s+and\s+(?P<part>{_PART})(?:\s+(?P<after>{UNIT_PATTERN}))?"
+    rf"|(?P<b>{_NUMERAL}|an?)\s+(?P<before>{UNIT_PATTERN})\s+and\s+(?P<part2>{_PART})|half\s+(?:of\s+)?an?\s+(?P<one>{UNIT_PATTERN}))"
+    rf"|(?<![\d.,一二两三四五六七八九十百])(?:(?P<c>{_CHINESE_NUMERAL})\s?个半|半个?)(?P<chinese_after>{_CHINESE_UNIT})"
+    rf"|(?<![\d.,一二两三四五六七八九十百])(?P<d>{_CHINESE_NUMERAL})\s?(?:个\s?)?(?P<chinese_before>{_CHINESE_UNIT})半(?![一-鿿])"
+    rf"|(?<![\d.,一二两三四五六七八九十百])(?P<e>{_CHINESE_NUMERAL})\s?又\s?(?P<below>{_CHINESE_NUMERAL})分之(?P<above>{_CHINESE_NUMERAL})",
+    re.IGNORECASE,
+)
+"""`two and a half`, `an hour and three quarters`, `half a mile`, `1个半小时`, `半小时`, `三天半`, `二又三分之一`."""
 
 
 def in_digits(text: str) -> str:
     """The text with digits if all of it is one number in words, else as it is."""
     plain = re.sub(r"^\\text\{([^{}]*)\}$", r"\1", text.strip()).strip().rstrip("。.")
-    return _chinese(plain) or _english(plain) or _scaled(re.sub(r"^(?:(?:minus|negative)\s+|负)(?=\d)", "-", text))
+    found = _chinese(plain) or _english(plain) or _mixed(plain) or _fraction(plain)
+    return found or _scaled(re.sub(r"^(?:(?:minus|negative)\s+|负)(?=\d)", "-", text))
+
+
+def _mixed(text: str) -> str | None:
+    match = MIXED.fullmatch(text)
+    if match is None:
+        return None
+    said = match.groupdict()
+    whole = _whole(next((said[key] for key in "abcde" if said[key]), "0"))
+    if said["e"]:
+        above, below = _whole(said["above"]), _whole(said["below"])
+        return rf"{whole}\frac{{{above}}}{{{below}}}" if whole and above and below else None
+    unit = next((said[key] for key in ("after", "before", "one", "chinese_after", "chinese_before") if said[key]), "")
+    part = _part(said["part"] or said["part2"] or "a half")
+    if whole is None or part is None:
+        return None
+    value = int(whole) + part
+    number = f"{float(value)}" if 20 % value.denominator == 0 else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+    return f"{number} {unit}".strip()
+
+
+def _fraction(text: str) -> str | None:
+    """`three quarters`; of `3 quarters`, the quarters may be coins."""
+    part = _part(text) if not text[:1].isdigit() else None
+    return None if part is None else rf"\frac{{{part.numerator}}}{{{part.denominator}}}"
+
+
+def _part(text: str) -> Fraction | None:
+    if not re.fullmatch(_PART, text, re.IGNORECASE):
+        return None
+    number, part = re.split(r"[-\s](?=[a-z]+$)", text.lower(), maxsplit=1)
+    numerator = _whole(number)
+    return None if numerator is None else Fraction(int(numerator), 2 if part == "halves" else _PARTS[part.removesuffix("s")])
+
+
+def _whole(text: str) -> str | None:
+    if text.lower() in ("a", "an"):
+        return "1"
+    return text if text.isdigit() else _chinese_number(text) or _english(text)
 
 
 def _scaled(text: str) -> str:

@@ -18,7 +18,7 @@ MAX_CHARS = 200
 ROUNDING = Fraction(1, 100)
 
 
-@reward("number", target=NumberTarget, version="3")
+@reward("number", target=NumberTarget, version="4")
 def grade_number(target: NumberTarget, transcript: Transcript) -> Grade:
     """1 if |answer - value| <= max(absolute, relative * |value|). A percentage counts as itself or as its hundredth."""
     found = final_expressions(final_answer(transcript.final_text))

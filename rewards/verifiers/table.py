@@ -9,7 +9,7 @@ from rewards.visual.values import same_value
 from tasks.problem import TableTarget
 
 
-@reward("table", target=TableTarget, version="4")
+@reward("table", target=TableTarget, version="5")
 def grade_table(target: TableTarget, transcript: Transcript, *, tolerance: float = 0.0, exact_years: bool = True) -> Grade:
     """F1 of the cells, 2 * right / (cells + gold cells). A cell is right when it has the gold value under the same row and column name.
 

@@ -11,7 +11,7 @@ from rewards.visual.clock import same_time
 from tasks.problem import TextTarget
 
 
-@reward("text", target=TextTarget, version="3")
+@reward("text", target=TextTarget, version="4")
 def grade_text(target: TextTarget, transcript: Transcript, *, ignore_case: bool = True, ignore_articles: bool = True) -> Grade:
     """1 if the answer is one of the texts.
 

@@ -10,7 +10,7 @@ from rewards.visual.values import MAX_CHARS, MAX_VALUES, same_value, values_in
 from tasks.problem import ValuesTarget
 
 
-@reward("values", target=ValuesTarget, version="3")
+@reward("values", target=ValuesTarget, version="4")
 def grade_values(
     target: ValuesTarget,
     transcript: Transcript,

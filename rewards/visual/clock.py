@@ -5,7 +5,7 @@
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rewards.visual.number_words import CHINESE_PATTERN, ENGLISH_PATTERN, small_number
 
@@ -68,14 +68,17 @@ def stated_time(text: str) -> StatedTime | None:
 
 
 def same_time(gold: str, answer: str) -> bool | None:
-    """Whether two texts that are each a time and nothing else name the same one; None unless both are, and one says its half of the day.
+    """Whether two texts that are each a time and nothing else name the same one; None unless both are.
 
-    The other may be of 24 hours: `14:30` is `2:30 PM`. What may be either half, as 2:30 may, is not the same as one of them.
+    Where one says its half of the day, the other may be of 24 hours: `14:30` is `2:30 PM`. What may be either half, as 2:30 may, is not the
+    same as one of them. Where none does, equal times are the same (`3 o'clock`, `3:00`), and others may be ratios: None.
     """
     mine, other = _whole_time(gold), _whole_time(answer)
-    if mine is None or other is None or not (mine[1] or other[1]):
+    if mine is None or other is None:
         return None
     first, second = mine[0], other[0]
+    if not (mine[1] or other[1]):
+        return True if replace(first, second=first.second or 0) == replace(second, second=second.second or 0) else None
     if first.twelve_hour or second.twelve_hour:
         return False
     return (first.hour, first.minute, first.second or 0) == (second.hour, second.minute, second.second or 0)

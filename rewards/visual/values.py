@@ -27,6 +27,7 @@ _NUMBER = re.compile(
 _UNSURE = re.compile(
     r"\b(?:or|not|between|at (?:least|most)|(?:more|less|fewer|greater|higher|lower) than|over|under|above|below|up to)\b|n't\b"
     r"|\b(?:before|after|until|since|no)\s+⌗|\b(?:maybe|cannot|unknown)\b"
+    r"|⌗\s*\+|⌗\s*(?:[a-z]+\s+)?and\s+(?:\w+[-\s])?(?:hal|third|quarter|fourth|fifth|tenth)|⌗\s*[一-鿿]{0,2}半|⌗\s*又|⌗\s*[一-鿿]{0,2}多"
     r"|[<>≥≤±]|或|不是|没有\s*⌗|之间|至少|至多|最多|超过|不到|不足|[大小多少高低]于|以[上下]|不知道|无法",
     re.IGNORECASE,
 )
@@ -43,6 +44,7 @@ class Number:
     percent: bool
     exact: bool
     unit: Unit | None
+    currency: str
 
 
 def same_value(gold: str, answer: str, *, tolerance: float, exact_years: bool) -> bool:
@@ -50,7 +52,7 @@ def same_value(gold: str, answer: str, *, tolerance: float, exact_years: bool) -
     if normal_text(gold) == normal_text(answer):
         return bool(normal_text(gold))
     mine, other = _whole_number(gold), _stated_number(answer)
-    if mine is None or other is None:
+    if mine is None or other is None or (mine.currency and other.currency and mine.currency != other.currency):
         return False
     if mine.unit and other.unit and mine.unit.dimension and other.unit.dimension:
         factor = conversion(other.unit, mine.unit)
@@ -110,5 +112,10 @@ def _number(match: re.Match[str], unit: Unit | None) -> Number:
     year = bare and not match["sign"] and len(match["whole"]) == 4 and int(match["whole"]) in YEARS and unit is None
     percent = bool(match["percent"] or match["hundredths"])
     return Number(
-        -plain if match["sign"] in "-−" and match["sign"] else plain, _SCALES.get((match["scale"] or "").lower(), 1), percent, year, unit
+        -plain if match["sign"] in "-−" and match["sign"] else plain,
+        _SCALES.get((match["scale"] or "").lower(), 1),
+        percent,
+        year,
+        unit,
+        (match["currency"] or "")[-1:],
     )

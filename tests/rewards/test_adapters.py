@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from PIL import Image
 from reward_calls import response
 
 from rewards.adapters import as_trl, as_verl, call_trl, call_verl
@@ -53,6 +54,20 @@ def test_a_reward_of_ours_is_a_trl_function_called_as_the_trainer_calls_it() -> 
     ours = [grade_here({"math": 1.0, "format": 0.2}, MathTarget("42"), response(text)) for text in TEXTS]
     assert rewards == plain == [outcome.reward for outcome in ours if isinstance(outcome, Grade)]
     assert function(completions=["42"], solution=[None]) == [None]
+
+
+def test_the_turns_of_a_trl_agent_may_have_images_and_tool_calls() -> None:
+    picture = Image.new("RGB", (8, 8))
+    prompt = [{"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": "How many?"}]}]
+    call = {"type": "function", "function": {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [0, 0, 9, 9]}}}
+    completion = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "name": "image_zoom_in_tool", "content": "ok"},
+        {"role": "assistant", "content": [{"type": "text", "text": r"\boxed{42}"}]},
+    ]
+    assert as_trl("math", timeout_s=60)(prompts=[prompt], completions=[completion], solution=["42"]) == [1.0]
+    unanswered = completion[:1]
+    assert as_trl("math", timeout_s=60)(prompts=[prompt], completions=[unanswered], solution=["42"]) == [0.0]
 
 
 @pytest.mark.parametrize(("gold", "score", "ungraded"), [("42", 1.0, 0.0), ("41", 0.0, 0.0), (None, 0.0, 1.0)])
