@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch.distributed.tensor import DTensor
-from transformers import AutoProcessor, AutoTokenizer
+from transformers import AutoProcessor, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
 
 from rl.config.supervised_settings import OptimizerSettings
 from rl.training.model import ModelInputs, Policy, Readout, SoftmaxSettings, TreeEncoder
@@ -134,8 +135,14 @@ class Optimization:
         if self.rank == 0:
             model = self.policy.model
             model.save_pretrained(folder, state_dict=weights)
-            loader = AutoProcessor if self.policy.has_vision else AutoTokenizer
-            loader.from_pretrained(self.path).save_pretrained(folder)
+            self._processor.save_pretrained(folder)
+
+    @cached_property
+    def _processor(self) -> ProcessorMixin | PreTrainedTokenizerBase:
+        """Read at the first save: what is saved next may take the place of the checkpoint that this was made from."""
+        loader = AutoProcessor if self.policy.has_vision else AutoTokenizer
+        processor: ProcessorMixin | PreTrainedTokenizerBase = loader.from_pretrained(self.path)
+        return processor
 
     def save_state(self, folder: Path) -> None:
         """Optimizer, step and random states; with `save_policy` all that resuming needs."""

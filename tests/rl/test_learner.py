@@ -1,5 +1,6 @@
 """The update: the same whatever the split, exact when resumed, and written as a checkpoint that others read."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +188,16 @@ def test_resumed_equals_uninterrupted_bit_for_bit(path: Path, tmp_path: Path) ->
     expected = straight.weights()
     for name, value in resumed.weights().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_a_resumed_learner_saves_on_when_the_checkpoint_it_was_made_from_is_gone(path: Path, tmp_path: Path) -> None:
+    make_learner(path, settings()).save(tmp_path / "first")
+    resumed = make_learner(tmp_path / "first" / "policy", settings())
+    resumed.save(tmp_path / "second")
+    shutil.rmtree(tmp_path / "first")
+    resumed.save(tmp_path / "third")
+    second, third = ({file.name for file in (tmp_path / name / "policy").iterdir()} for name in ("second", "third"))
+    assert second == third
 
 
 def test_what_is_saved_loads_with_plain_transformers_and_gives_the_same_logits(tiny_policy: Path, tmp_path: Path) -> None:
