@@ -3,65 +3,57 @@
 import asyncio
 import hashlib
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from distill.conversation import Conversation, encode
 from distill.imitated import Imitated, content
+from distill.resumable import ResumableTraining
 from distill.supervised import Demonstration, SupervisedReport, SupervisedTrainer
 from distill.worked_turns import WorkedTurns, record
 from rl.assembly import tool_runner, uses_bfloat16
 from rl.cached_folder import is_complete, made_once
-from rl.cluster import RayObject
 from rl.config.settings import RunSettings
 from rl.config.supervised_settings import SupervisedSettings
+from rl.policy import policy_key
 from rl.training.tree import Tree
 from rollouts.render import Renderer
 from rollouts.tools.runner import ToolRunner
 from tasks.errors import TaskError
 
-Report = Callable[[SupervisedReport], None]
+SupervisedTraining = ResumableTraining[SupervisedReport]
 
 
 async def cold_start(
     settings: RunSettings,
     supervised: SupervisedSettings,
     start: Path,
-    start_key: str,
     imitated: Sequence[Imitated],
-    trainer: RayObject,
-    report: Report,
+    training: SupervisedTraining,
 ) -> Path:
     """The folder of the best supervised policy that the demonstrations allow; made once for equal content."""
     if not imitated:
         raise TaskError("no task has demonstrations of its own to train on; give cold_start.data, or cold_start.enabled=false")
-    folder = settings.cache / "cold_starts" / content_key(settings, supervised, start_key, imitated)
+    folder = settings.cache / "cold_starts" / content_key(settings, supervised, policy_key(start), imitated)
     if not is_complete(folder):
         with made_once(folder) as work:
-            await _train(settings, supervised, start, imitated, work, trainer, report, None)
+            await _train(settings, supervised, start, imitated, work, training, None)
             if not work.exists():
                 raise ValueError("no checkpoint of the supervised training had a finite validation loss; lower its optimizer.lr")
     return folder
 
 
 async def further_supervised(
-    settings: RunSettings,
-    start: Path,
-    imitated: Sequence[Imitated],
-    seconds: float,
-    trainer: RayObject,
-    report: Report,
-    folder: Path,
+    settings: RunSettings, start: Path, imitated: Sequence[Imitated], seconds: float, training: SupervisedTraining, folder: Path
 ) -> Path:
     """The control of equal compute: `seconds` more on the same demonstrations, at the rate the cold start ended with.
 
-    The checkpoint with the lowest validation loss is kept here too; where none is better, the cold start itself is the result.
+    The checkpoint with the lowest validation loss is kept here too; where none had a finite one, the cold start itself is the result.
     """
     cold = settings.cold_start
     optimizer = cold.optimizer.model_copy(update={"lr": cold.optimizer.lr * cold.optimizer.final_lr_share, "decay": "constant"})
     longer = cold.model_copy(update={"optimizer": optimizer, "steps": 1_000_000, "patience": 1_000_000, "long_share": 1.0})
-    await _train(settings, longer, start, imitated, folder, trainer, report, seconds)
+    await _train(settings, longer, start, imitated, folder, training, seconds)
     return folder if folder.exists() else start
 
 
@@ -71,24 +63,16 @@ async def _train(
     start: Path,
     imitated: Sequence[Imitated],
     folder: Path,
-    trainer: RayObject,
-    report: Report,
+    training: SupervisedTraining,
     seconds: float | None,
 ) -> None:
     bfloat16, seed = uses_bfloat16(settings), settings.seed
 
-    def build() -> SupervisedTrainer:
+    def build(policy: Path | None) -> SupervisedTrainer:
         demonstrations = asyncio.run(encode_demonstrations(settings, start, imitated))
-        return SupervisedTrainer(start, supervised, demonstrations, seed, folder, bfloat16=bfloat16)
+        return SupervisedTrainer(policy or start, supervised, demonstrations, seed, folder, bfloat16=bfloat16)
 
-    await trainer.start(build)
-    began = time.monotonic()
-    while True:
-        latest = await trainer.call("advance")
-        assert isinstance(latest, SupervisedReport)
-        report(latest)
-        if latest.done or (seconds is not None and time.monotonic() - began >= seconds):
-            return
+    await training.run(content_key(settings, supervised, policy_key(start), imitated), build, seconds)
 
 
 async def encode_demonstrations(settings: RunSettings, path: Path, imitated: Sequence[Imitated]) -> list[Demonstration]:

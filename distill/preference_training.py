@@ -16,10 +16,9 @@ from rl.training.model import SoftmaxSettings
 
 @dataclass(frozen=True, slots=True)
 class PreferenceReport:
-    """Where training stands: means over the `steps` since the last report. `margin` is in nats, times beta."""
+    """Where training stands: means over the steps since the last report. `margin` is in nats, times beta."""
 
     step: int
-    steps: int
     loss: float
     accuracy: float
     margin: float
@@ -27,7 +26,10 @@ class PreferenceReport:
 
 
 class PreferenceTrainer:
-    """Every rank of a sharded run makes one. The policy is written to `folder` at the end."""
+    """Every rank of a sharded run makes one. The policy is written to `folder` at the end.
+
+    The reference is the policy in `path`, and so is what training starts from, unless it goes on from that of a `checkpoint`.
+    """
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class PreferenceTrainer:
         folder: Path,
         *,
         bfloat16: bool,
+        checkpoint: Path | None = None,
     ) -> None:
         reference = FrozenPolicy(path, softmax, learner.micro_batch_tokens, bfloat16=bfloat16)
         known = reference.logprobs([pair.tree for pair in pairs])
@@ -48,7 +51,7 @@ class PreferenceTrainer:
         self._folder = folder
         self._batches = _batches([_with_reference(pair, values) for pair, values in zip(pairs, known, strict=True)], settings, seed)
         whole = learner.model_copy(update={"mini_batches": 1})
-        self._learner = Learner(path, whole, PreferenceObjective(settings.beta), softmax, settings.steps, bfloat16=bfloat16)
+        self._learner = Learner(checkpoint or path, whole, PreferenceObjective(settings.beta), softmax, settings.steps, bfloat16=bfloat16)
 
     def advance(self) -> PreferenceReport:
         """Some steps: a tenth of all, or what is left."""
@@ -61,7 +64,16 @@ class PreferenceTrainer:
         if done:
             self._learner.optimization.save_policy(self._folder)
         loss, accuracy, margin = (sum(report[name] for report in reports) / len(reports) for name in ("loss", "accuracy", "margin"))
-        return PreferenceReport(until, until - began, loss, accuracy, margin, done)
+        return PreferenceReport(until, loss, accuracy, margin, done)
+
+    def save(self, folder: Path) -> None:
+        self._learner.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """Continues from what `save` wrote, in a trainer that was made from `folder/policy`."""
+        self._learner.load(folder)
+        for _ in range(self._learner.version):
+            next(self._batches)
 
 
 def _with_reference(pair: PolicyTree, logprobs: Sequence[FloatsM]) -> PolicyTree:

@@ -3,8 +3,10 @@
 n_i is the number of supervised tokens of sample i.
 """
 
+import json
 import math
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -116,6 +118,25 @@ class SupervisedTrainer:
         waited = optimization.steps_done - self._best[0]
         done = optimization.steps_done == settings.steps or waited >= settings.patience * settings.validate_every
         return SupervisedReport(optimization.steps_done, sum(losses) / len(losses), validation, *self._best, done, self.num_too_long)
+
+    def save(self, folder: Path) -> None:
+        """The policy as it is in `folder/policy`, the best so far in `folder/best`, and the rest of the state beside them."""
+        self._optimization.save_policy(folder / "policy")
+        self._optimization.save_state(folder)
+        if self._optimization.rank == 0:
+            (folder / "best.json").write_text(json.dumps(self._best))
+            if self._best[0]:
+                shutil.copytree(self._best_folder, folder / "best")
+
+    def load(self, folder: Path) -> None:
+        """Continues from what `save` wrote. The policy's weights were read when this trainer was made from `folder/policy`."""
+        self._optimization.load_state(folder)
+        step, loss = json.loads((folder / "best.json").read_text())
+        self._best = (step, loss)
+        if step and self._optimization.rank == 0:
+            shutil.copytree(folder / "best", self._best_folder, dirs_exist_ok=True)
+        for done in range(self._optimization.steps_done):
+            next(self._phases[done >= self._second_phase])
 
     def _batches(self, demonstrations: Sequence[Demonstration], seed: int) -> Iterator[list[Demonstration]]:
         """Endless batches. Each demonstration is used before any is used again; those with images and those without apart if `balanced`."""

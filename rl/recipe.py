@@ -12,6 +12,7 @@ from distill.conversation_sources import corpus, imitated_by
 from distill.imitated import Imitated
 from distill.off_policy_run import check_tools
 from distill.on_policy import build_objective, build_scorer, build_signal, check_teachers, scorer_preload, teacher_of_task
+from distill.teacher_checkpoints import untrained_teacher
 from rewards.isolation import RewardPool
 from rewards.plugins import load_plugin
 from rl.assembly import build_frozen, build_generator, build_learner, build_turns, engine_preload, tool_runner
@@ -72,6 +73,7 @@ class Recipe:
                     settings, self._tasks, self._imitated, self._folder, cluster, trainer, records, display, self._max_images()
                 )
                 untrained = _untrained(settings, self._imitated)
+                self._check_teachers(untrained)
                 first = self._checkpoint.policy if self._checkpoint else untrained
                 # An engine takes long to start and little to be given other weights: it starts while the cold start trains.
                 start, _ = await asyncio.gather(
@@ -81,8 +83,6 @@ class Recipe:
                 if self._checkpoint is None and start != first:
                     await generator.publish(read_weights(start), 0)
                 teachers = await once.teachers(start) if settings.uses_teachers else {}
-                if settings.uses_loop:
-                    check_teachers(settings, start, teachers, self._tasks)
                 await self._learn(start, teachers, generator, once, interruption)
         if settings.records.report and not interruption.asked:
             write_report(self._folder)
@@ -123,12 +123,25 @@ class Recipe:
             if settings.uses_loop:
                 await session.reinforce(policy_key(start), self._checkpoint)
             else:
-                await session.evaluate(0, "before")
+                await session.evaluate_first()
                 began = time.monotonic()
                 result = await once.in_place_of_the_loop(start, teachers, session, pool)
                 await generator.publish(read_weights(result), 1)
                 await session.evaluate(1, "after", train_s=time.monotonic() - began)
         await generator.close()
+
+    def _check_teachers(self, student: Path) -> None:
+        """Before anything is trained: training changes neither token ids nor patches."""
+        settings = self._settings
+        if not settings.uses_teachers:
+            return
+        checkpoints = {
+            name: untrained_teacher(settings, name, teacher, student)
+            for name, teacher in settings.distillation.teachers.items()
+            if teacher.server is None
+        }
+        if settings.uses_loop:
+            check_teachers(settings, student, checkpoints, self._tasks)
 
     def _max_images(self) -> int:
         return max(1, *(most_images(task, self._settings.rollout.limits.calls) for task in self._tasks.values()))

@@ -80,15 +80,12 @@ class Session:
         self._sampling = sampling(settings, renderer)
 
     async def reinforce(self, policy_key: str, checkpoint: Checkpoint | None) -> None:
-        if checkpoint is None:
-            await self.evaluate(0, "before")
-        else:
+        if checkpoint is not None:
             await self._learner.load(checkpoint.folder)
             await self._learner.publish(checkpoint.progress.next_step)
             self._train_s = checkpoint.progress.train_s
             self._display.note(f"continues from {checkpoint.folder}")
-            for evaluation in self._records.folder.evaluations()[:1]:
-                self._display.evaluation(_accuracies(evaluation))
+        await self.evaluate_first()
         sources = await self._sources(policy_key)
         done = checkpoint.progress if checkpoint else Progress(0, {}, 0.0)
         last = await self._train(sources, done)
@@ -174,6 +171,14 @@ class Session:
         root = self._records.folder.path / "checkpoints"
         written = await write_checkpoint(root, progress, self._learner.save, self._settings.checkpoint.keep)
         self._display.note(f"checkpoint {written.folder}")
+
+    async def evaluate_first(self) -> None:
+        """The policy that training starts from; what a process that was ended has evaluated already is only shown."""
+        made = self._records.folder.evaluations()
+        if made:
+            self._display.evaluation(_accuracies(made[0]))
+        else:
+            await self.evaluate(0, "before")
 
     async def evaluate(self, step: int, stage: Stage, train_s: float | None = None) -> None:
         """Every held-out problem; `train_s` are the seconds trained so far, where this session has not counted them."""

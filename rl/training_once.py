@@ -1,22 +1,23 @@
 """Training done once, not in the loop: cold starts, of policy and teachers, and the methods that stand in the loop's place."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.cold_start import Report, cold_start, further_supervised
+from distill.cold_start import SupervisedTraining, cold_start, further_supervised
 from distill.imitated import Imitated
 from distill.off_policy_run import teachers_conversations
 from distill.preference_pairs import best_against_worst, read_pairs
 from distill.preference_training import PreferenceReport, PreferenceTrainer
+from distill.resumable import ReportT, ResumableTraining
 from distill.supervised import SupervisedReport
 from distill.teacher_checkpoints import teacher_checkpoint
 from rewards.isolation import RewardPool
 from rl.assembly import softmax, uses_bfloat16
 from rl.cluster import Cluster, RayObject
 from rl.config.settings import RunSettings
-from rl.policy import copy_policy, policy_key
+from rl.policy import copy_policy
 from rl.records.progress import Progress
 from rl.records.run_folder import RunFolder, TrainingStage
 from rl.records.run_records import Records
@@ -50,8 +51,7 @@ class TrainingOnce:
         for name, teacher in self.settings.distillation.teachers.items():
             if teacher.server is None:
                 self.display.stage(f"teacher {name}", teacher.cold_start.steps)
-                report = self._supervised_report(None)
-                found[name] = await teacher_checkpoint(self.settings, name, teacher, self.tasks, student, self.trainer, report)
+                found[name] = await teacher_checkpoint(self.settings, name, teacher, self.tasks, student, self._supervised(None))
         return found
 
     async def in_place_of_the_loop(self, start: Path, teachers: Mapping[str, Path], session: Session, pool: RewardPool) -> Path:
@@ -59,8 +59,8 @@ class TrainingOnce:
         settings, folder = self.settings, self.folder.path / "policy"
         if settings.further_supervised_s is not None:
             self.display.stage("further supervised training", round(settings.further_supervised_s))
-            report, seconds = self._supervised_report("further_supervised"), settings.further_supervised_s
-            return await further_supervised(settings, start, self.imitated, seconds, self.trainer, report, folder)
+            training, seconds = self._supervised("further_supervised"), settings.further_supervised_s
+            return await further_supervised(settings, start, self.imitated, seconds, training, folder)
         if settings.method == "dpo":
             return await self._preferences(start, session, folder)
         copy_policy(await (self._cold_start(start) if settings.method == "sft" else self._off_policy(start, teachers, pool)), folder)
@@ -71,8 +71,7 @@ class TrainingOnce:
         if not settings.cold_start.enabled:
             return untrained
         self.display.stage("cold start", settings.cold_start.steps)
-        report = self._supervised_report("cold_start")
-        return await cold_start(settings, settings.cold_start, untrained, policy_key(untrained), self.imitated, self.trainer, report)
+        return await cold_start(settings, settings.cold_start, untrained, self.imitated, self._supervised("cold_start"))
 
     async def _off_policy(self, start: Path, teachers: Mapping[str, Path], pool: RewardPool) -> Path:
         settings, off, display = self.settings, self.settings.distillation.off_policy, self.display
@@ -81,9 +80,7 @@ class TrainingOnce:
             settings, self.tasks, teachers, self.cluster, pool, self.folder.path, self.max_images, display.advance, display.note
         )
         display.stage("imitation", off.supervised.steps)
-        return await cold_start(
-            settings, off.supervised, start, policy_key(start), kept, self.trainer, self._supervised_report("imitation")
-        )
+        return await cold_start(settings, off.supervised, start, kept, self._supervised("imitation"))
 
     async def _preferences(self, start: Path, session: Session, folder: Path) -> Path:
         settings, preferences = self.settings, self.settings.preferences
@@ -97,21 +94,31 @@ class TrainingOnce:
         if not pairs:
             raise TaskError("preferences: rewards differ in no problem, so there is no pair: more samples, or other problems")
         distribution, learner, bfloat16 = softmax(settings, renderer), settings.learner, uses_bfloat16(settings)
-        await self.trainer.start(
-            lambda: PreferenceTrainer(start, preferences, learner, distribution, pairs, settings.seed, folder, bfloat16=bfloat16)
-        )
-        self.display.stage("preference optimisation", preferences.steps)
-        while True:
-            report = await self.trainer.call("advance")
-            assert isinstance(report, PreferenceReport)
-            values = {"preference/loss": report.loss, "preference/accuracy": report.accuracy, "preference/margin": report.margin}
-            self.records.log_training("preferences", report.step, values)
-            self.display.advance(report.steps)
-            self.display.step(values)
-            if report.done:
-                return folder
 
-    def _supervised_report(self, stage: TrainingStage | None) -> Report:
+        def build(checkpoint: Path | None) -> PreferenceTrainer:
+            return PreferenceTrainer(
+                start, preferences, learner, distribution, pairs, settings.seed, folder, bfloat16=bfloat16, checkpoint=checkpoint
+            )
+
+        done = 0
+
+        def report(latest: PreferenceReport) -> None:
+            nonlocal done
+            values = {"preference/loss": latest.loss, "preference/accuracy": latest.accuracy, "preference/margin": latest.margin}
+            self.records.log_training("preferences", latest.step, values)
+            self.display.advance(latest.step - done)
+            done = latest.step
+            self.display.step(values)
+
+        self.display.stage("preference optimisation", preferences.steps)
+        await self._resumable(report).run("preferences", build)
+        return folder
+
+    def _resumable(self, report: Callable[[ReportT], None]) -> ResumableTraining[ReportT]:
+        unfinished = self.folder.path / "unfinished"
+        return ResumableTraining(self.trainer, unfinished, self.settings.checkpoint.every, report, self.display.note)
+
+    def _supervised(self, stage: TrainingStage | None) -> SupervisedTraining:
         """Shows the training, and logs it as that of `stage`; a teacher's, which has none, is only shown.
 
         Further supervised training lasts for seconds, all other for steps.
@@ -131,4 +138,4 @@ class TrainingOnce:
                 self.records.log_training(stage, latest.step, values)
             self.display.step(values)
 
-        return report
+        return self._resumable(report)

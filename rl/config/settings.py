@@ -81,7 +81,9 @@ class LoopSettings(Settings):
 
 
 class CheckpointSettings(Settings):
-    every: Count = Field(20, description="steps between checkpoints")
+    every: Count = Field(
+        20, description="steps between checkpoints; outside of the loop, the least steps, since they are written where it validates"
+    )
     keep: Count = Field(2, description="newest checkpoints that are kept")
 
 

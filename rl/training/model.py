@@ -134,19 +134,11 @@ class TreeEncoder:
     def on_cpu(cls, path: Path | str) -> "TreeEncoder":
         return cls(path, torch.device("cpu"))
 
-    def expanded(self, compact_ids: Sequence[int], images: Sequence[PIL.Image.Image]) -> tuple[int, ...]:
-        """The learner's ids of a prompt with one placeholder an image: as many as the image has merged patches."""
-        if not images:
-            return tuple(compact_ids)
-        processor = self._processor()
-        sizes = iter([processor.num_patches(image) // self._merge_size**2 for image in images])
-        repeats = [next(sizes) if token == self._image_token_id else 1 for token in compact_ids]
-        return tuple(token for token, number in zip(compact_ids, repeats, strict=True) for _ in range(number))
-
     def idle_tree(self, *, with_image: bool) -> Tree:
         """A tree without a trained token, as small as can be."""
         images = (PIL.Image.new("RGB", (32, 32)),) if with_image else ()
-        ids = self.expanded([self._image_token_id if self._image_token_id is not None and with_image else 0], images)
+        patches = [self._image_token_id for image in images for _ in range(self._processor().num_patches(image) // self._merge_size**2)]
+        ids = patches or [0]
         return Tree(Stretch(np.array(ids, dtype=np.int64), np.zeros(len(ids), dtype=np.bool_), images))
 
     def __call__(self, trees: Sequence[Tree]) -> ModelInputs:

@@ -173,6 +173,26 @@ def test_training_comes_to_prefer_the_chosen_responses_over_the_reference(path: 
     assert read_weights(tmp_path / "after").keys() >= read_weights(path).keys()
 
 
+def test_preference_training_that_was_saved_goes_on_as_if_nothing_had_happened(path: Path, tmp_path: Path) -> None:
+    renderer = Renderer(path)
+    pairs = [text_pair((text_message("user", word),), "few words", "the user", renderer) for word in "abcde"]
+    settings = PreferenceSettings(steps=6, batch_size=2)
+    learner = LearnerSettings(optimizer=OptimizerSettings(lr=1e-2, warmup_steps=0, decay="cosine"))
+
+    def trainer(checkpoint: Path | None = None) -> PreferenceTrainer:
+        return PreferenceTrainer(
+            path, settings, learner, SoftmaxSettings(), pairs, 0, tmp_path / "after", bfloat16=False, checkpoint=checkpoint
+        )
+
+    whole, killed = trainer(), trainer()
+    reports = [whole.advance() for _ in range(6)]
+    assert [killed.advance() for _ in range(3)] == reports[:3]
+    killed.save(tmp_path / "saved")
+    resumed = trainer(tmp_path / "saved" / "policy")
+    resumed.load(tmp_path / "saved")
+    assert [resumed.advance() for _ in range(3)] == reports[3:]
+
+
 def _margin(folder: Path, pairs: list[PolicyTree]) -> float:
     """Mean nats by which the chosen response is likelier than the rejected one."""
     known = FrozenPolicy(folder, SoftmaxSettings(), 8192, bfloat16=False).logprobs([pair.tree for pair in pairs])

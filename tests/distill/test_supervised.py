@@ -12,6 +12,7 @@ from torch import Tensor
 
 from distill.supervised import Demonstration, SupervisedTrainer, denominator, token_weights
 from rl.config.supervised_settings import ColdStartSettings, OptimizerSettings
+from rl.policy import read_weights
 from rl.training.model import ModelInputs, TreeEncoder
 from rl.training.tree import Tree
 from tasks.errors import TaskError
@@ -186,6 +187,22 @@ def test_a_short_context_that_nothing_fits_is_an_error(path: Path, tmp_path: Pat
 def test_a_single_demonstration_is_too_few(path: Path, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"1 of 1 demonstrations .* long_context=80 tokens; .* two or more"):
         trainer(path, tmp_path, examples=demonstrations(1))
+
+
+def test_what_was_saved_goes_on_exactly_as_if_nothing_had_happened(path: Path, tmp_path: Path) -> None:
+    """Over the change of phases, and with the best policy behind: the higher the rate, the worse on other random answers."""
+    settings = SETTINGS.model_copy(update={"optimizer": OptimizerSettings(lr=5e-3, warmup_steps=3, decay="cosine"), "steps": 12})
+    whole = trainer(path, tmp_path / "whole", settings)
+    reports = [whole.advance() for _ in range(6)]
+    killed = trainer(path, tmp_path / "killed", settings)
+    assert [killed.advance() for _ in range(2)] == reports[:2]
+    killed.save(tmp_path / "saved")
+    killed.advance()
+    resumed = trainer(tmp_path / "saved" / "policy", tmp_path / "resumed", settings)
+    resumed.load(tmp_path / "saved")
+    assert [resumed.advance() for _ in range(4)] == reports[2:]
+    for name, value in read_weights(tmp_path / "whole").items():
+        assert torch.equal(read_weights(tmp_path / "resumed")[name], value)
 
 
 def test_two_trainers_with_one_seed_report_the_same(path: Path, tmp_path: Path) -> None:
