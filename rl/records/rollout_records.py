@@ -79,6 +79,7 @@ class RolloutRecord:
     advantage: float | None
     graded_by: dict[str, JsonValue] = field(default_factory=dict)
     executed_calls: tuple[JsonValue, ...] = ()
+    failed_calls: tuple[str, ...] = ()
     expected_calls: int | None = None
 
     @property
@@ -141,6 +142,7 @@ def _record(step: int, recorded: RecordedRollout, decode: Decode, images: Path) 
             {"name": ran.call.name, "arguments": _jsonable(ran.call.arguments), "ok": ran.ok, "seconds": ran.seconds}
             for ran in rollout.executed_calls
         ),
+        failed_calls=rollout.failed_calls,
         expected_calls=rollout.problem.expected_calls,
     )
 

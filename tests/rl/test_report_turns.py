@@ -101,7 +101,7 @@ def test_each_turn_shows_thinking_words_call_and_response_in_order(page: Chromiu
     order = ["Turn 1", "Where is red?", "I look.", json.dumps(BOX, separators=(",", ":")), "image 0, and where it looked"]
     places = [first.index(text) for text in order]
     assert places == sorted(places)
-    assert first.endswith("tool"), "the crop stands below the call"
+    assert first.endswith("toolimage 1"), "the crop stands below the call, under the number that later calls name it by"
     assert "Error: no area" in second
     assert second.index("Error: no area") > second.index("[9,9,1,1]")
     assert page.complaints == []
@@ -130,7 +130,14 @@ def test_crops_stand_beside_the_calls_that_gave_them(page: ChromiumPage) -> None
 @in_chromium
 def test_the_grade_names_every_reward_with_its_weight_and_gate_and_every_call_that_ran(page: ChromiumPage) -> None:
     shown = " ".join(texts(page, "#detail section"))
-    for text in ("weight 0.8", "weight 0.2, only where count is right", f"ran {ZOOM}", "refused after 0 s"):
+    for text in (
+        "weight 0.8",
+        "weight 0.2, only where count is right",
+        f"ran {ZOOM}",
+        "refused after 0 s",
+        "3 ran, 2 needed",
+        "tool_error",
+    ):
         assert text in shown
     runs = page.value("[...document.querySelectorAll('#detail .strip span')].map((run) => run.className)")
     assert runs == ["given", "sampled"] * 3

@@ -78,10 +78,17 @@ function imageView(name) {
   return image;
 }
 
-function messageView(message) {
-  const view = element("div", "message", null, [element("div", "role", message.role)]);
-  for (const part of message.parts) view.append(part.image === null ? element("pre", "", part.text) : imageView(part.image));
-  return view;
+// Images are numbered as calls name them, through the whole conversation: those of these messages from `first` on.
+function messageViews(messages, first) {
+  let index = first;
+  return messages.map((message) => {
+    const view = element("div", "message", null, [element("div", "role", message.role)]);
+    for (const part of message.parts) {
+      if (part.image === null) view.append(element("pre", "", part.text));
+      else view.append(element("div", "quiet", `image ${index++}`), imageView(part.image));
+    }
+    return view;
+  });
 }
 
 // The image that a call looks into, with its box (0 to 1000 of either side); null for a call without one.
@@ -114,11 +121,12 @@ function turnView(number, said, responses, images) {
   const children = thinking ? [element("div", "role", "thinks"), element("pre", "", thinking)] : [];
   children.push(element("div", "role", "says"), element("pre", "", text));
   const paired = said.tool_calls.length === responses.length;
+  const views = messageViews(responses, images.length);
   said.tool_calls.forEach((call, index) => {
     children.push(callView(call, images));
-    if (paired) children.push(messageView(responses[index]));
+    if (paired) children.push(views[index]);
   });
-  if (!paired) children.push(...responses.map(messageView));
+  if (!paired) children.push(...views);
   return block(`Turn ${number}`, "turn", ...children);
 }
 
@@ -149,6 +157,8 @@ function gradeView(rollout) {
     const words = [number(value), ...(weight === 1 ? [] : [`weight ${number(weight)}`]), ...(gate ? [`only where ${gate} is right`] : [])];
     rows.push([`part ${name}`, words.join(", ")]);
   }
+  if (rollout.expected_calls !== null) rows.push(["calls", `${rollout.executed_calls.length} ran, ${rollout.expected_calls} needed`]);
+  if (rollout.failed_calls.length) rows.push(["failed calls", rollout.failed_calls.join(", ")]);
   for (const call of rollout.executed_calls) rows.push([`ran ${call.name}`, `${call.ok ? "in" : "refused after"} ${number(call.seconds)} s`]);
   if (rollout.ungraded !== null) rows.push(["could not be graded", `${rollout.ungraded}: ${rollout.ungraded_detail}`]);
   const body = element("tbody", "", null, rows.map(([label, value]) => {
@@ -184,7 +194,7 @@ function show(rollout) {
   detail.replaceChildren(
     element("p", "quiet", `step ${rollout.step} · ${rollout.task} · ${rollout.problem_id} · attempt ${rollout.index}`),
     element("div", "chips", null, chips),
-    block("Prompt", "", ...(rollout.segments[0]?.messages ?? []).map(messageView)),
+    block("Prompt", "", ...messageViews(rollout.segments[0]?.messages ?? [], 0)),
     ...responseViews(rollout), gradeView(rollout), tokensView(rollout),
   );
   detail.scrollTop = 0;
