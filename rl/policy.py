@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from rl.cached_folder import MARK, is_complete, made_once
+from rl.config.checkpoint_folder import checkpoint_fault
 from rl.config.supervised_settings import TinyPolicySettings
 
 # The tokens that Qwen3-VL's template uses, in its order.
@@ -78,10 +79,11 @@ def build_tiny_policy(
 
 def resolve_policy(name: str, key: str = "policy.path") -> Path:
     """The local folder of a checkpoint: itself, or what the hub has under that name. Raises `ValueError`, naming `key`, for neither."""
+    fault = checkpoint_fault(name)
+    if fault is not None:
+        raise ValueError(f"{key}: {fault}")
     folder = Path(name).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").exists():
-            raise ValueError(f"{key}={name}: the folder has no config.json; give the folder of a Hugging Face checkpoint")
         return folder
     try:
         return Path(snapshot_download(name))

@@ -17,7 +17,7 @@ from rollouts.rollout import Given, Rollout, Sampled, Segment, Status
 from rollouts.seeds import request_seed
 from rollouts.tools.calls import MalformedCall, parse_calls
 from rollouts.tools.registry import find
-from rollouts.tools.runner import Response, ToolRunner
+from rollouts.tools.runner import Response, ToolRunner, not_shown
 from tasks.message import Message, ToolCall
 from tasks.problem import Problem
 
@@ -94,6 +94,11 @@ class TurnLoop:
                 "raise rollout.max_model_len, or shrink the images"
             )
         tokens = sum(self._renderer.num_image_tokens(image) for image in images)
+        if tokens > self._limits.image_tokens:
+            raise ValueError(
+                f"the {tokens} image tokens of a prompt are over the limit of {self._limits.image_tokens}, before any tool has shown "
+                "more; raise rollout.limits.image_tokens, or shrink the images"
+            )
         deadline = time.monotonic() + self._limits.seconds
         return _State(compact, expanded, [Given(problem.messages, expanded)], images, tokens, deadline)
 
@@ -138,6 +143,7 @@ class TurnLoop:
         state.tool_s += time.monotonic() - started
         if responses is None:
             return "over_time"
+        responses = tuple(self._shown(response) for response in responses)
         state.responses += responses
         return self._append_observation(state, [response.message for response in responses])
 
@@ -160,6 +166,15 @@ class TurnLoop:
             return tuple(await asyncio.wait_for(running, max(0.0, state.deadline - time.monotonic())))
         except TimeoutError:
             return None
+
+    def _shown(self, response: Response) -> Response:
+        """An image that the policy's processor refuses, such as one without height or 200 times as wide as high, becomes a text."""
+        try:
+            for image in response.message.images:
+                self._renderer.num_image_tokens(image)
+        except (ValueError, ZeroDivisionError) as error:
+            return not_shown(response, str(error))
+        return response
 
     def _append_observation(self, state: _State, messages: Sequence[Message]) -> Status | None:
         """All of it or nothing: an image's tokens are never cut."""

@@ -1,4 +1,4 @@
-"""Whether what the settings name exists, families, options, data files, plug-ins and rewards, and whether a batch holds every task."""
+"""Whether what the settings name exists: families, options, files, plug-ins, rewards, tools, checkpoints; and a slot for every task."""
 
 import difflib
 import random
@@ -8,17 +8,20 @@ from pathlib import Path
 from rewards.errors import RewardError
 from rewards.mixture import check_spec, check_target, spec_of
 from rewards.plugins import load_plugin
+from rl.config.checkpoint_folder import checkpoint_fault
 from rl.config.keys import KeyPath
-from rl.config.settings import RunSettings
+from rl.config.settings import STAGE, RunSettings
 from rl.config.task_settings import TaskSettings
+from rollouts.tools import registry as tools
 from tasks.errors import TaskError
 from tasks.families import make_family
 from tasks.mixture import slots
+from tasks.plugins import PluginError
 from tasks.table import PREFIX as HUB
 
 
 def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
-    """The keys whose value names nothing or does not fit, each with the reason. Imports the plug-ins, which registers their rewards."""
+    """The keys whose value names nothing or does not fit, each with the reason. Imports the plug-ins, which registers what they hold."""
     for spec in settings.rewards.plugins:
         try:
             load_plugin(spec)
@@ -28,6 +31,7 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
         slots({name: task.weight for name, task in settings.tasks.items()}, settings.loop.groups_per_batch)
     except TaskError as error:
         yield ("loop", "groups_per_batch"), str(error)
+    yield from _missing_tools(settings)
     for name, task in settings.tasks.items():
         for path, reason in _missing_in_task(task):
             yield ("tasks", name, *path), reason
@@ -38,6 +42,37 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
         for source in teacher.sources:
             if source not in settings.tasks:
                 yield ("distillation", "teachers", name, "sources"), f"there is no task {source!r}; tasks are {', '.join(settings.tasks)}"
+    if settings.backend != "verl":  # Its folders are the cluster's.
+        yield from _broken_checkpoints(settings)
+
+
+def _broken_checkpoints(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
+    checkpoints: dict[KeyPath, str | None] = {("policy", "path"): settings.policy.path}
+    checkpoints |= {("distillation", "teachers", name, "path"): teacher.path for name, teacher in settings.distillation.teachers.items()}
+    for key, checkpoint in checkpoints.items():
+        if checkpoint is not None and not checkpoint.startswith(STAGE) and (fault := checkpoint_fault(checkpoint)):
+            yield key, fault
+
+
+def _missing_tools(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
+    """They are first used after the cold start: too late for a name that was mistyped."""
+    rollout = settings.rollout.tools
+    for place in rollout.plugins:
+        try:
+            tools.load_plugin(place)
+        except PluginError as error:
+            yield ("rollout", "tools", "plugins"), str(error)
+    for name, values in rollout.settings.items():
+        try:
+            tools.check_settings(tools.find(name), values)
+        except PluginError as error:
+            yield ("rollout", "tools", "settings", name), str(error)
+    for task_name, task in settings.tasks.items():
+        for name in task.tools:
+            try:
+                tools.find(name)
+            except PluginError as error:
+                yield ("tasks", task_name, "tools"), str(error)
 
 
 def _missing_in_task(task: TaskSettings) -> Iterator[tuple[KeyPath, str]]:

@@ -49,4 +49,6 @@ class TaskSettings(Settings):
     def _one_origin(self) -> "TaskSettings":
         if (self.family is None) == (self.data is None):
             raise ValueError("a task takes exactly one of `family` and `data`")
+        if self.family is not None and self.tools:
+            raise ValueError("`tools` are those of `data`: a family brings its own")
         return self

@@ -92,6 +92,13 @@ def find(name: str) -> Tool:
     return _tools[name]
 
 
+def check_settings(entry: Tool, settings: Mapping[str, Json]) -> None:
+    """Raises `PluginError` for a setting that the tool does not have."""
+    for name in settings:
+        if name not in entry.settings:
+            raise PluginError(f"tool {entry.name!r} has no setting {name!r}; it has {', '.join(entry.settings) or 'none'}")
+
+
 def load_plugin(place: str) -> Origin:
     """Imports `path/to/file.py` or `package.module`, which registers its tools. Raises `PluginError`."""
     origin = find_origin(place)

@@ -11,7 +11,7 @@ import math
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -19,9 +19,9 @@ import PIL.Image
 from pebble import ProcessExpired, ProcessPool
 
 from rollouts.tools.calls import MalformedCall
-from rollouts.tools.registry import Tool, ToolError, ToolOutput, find, load_plugin
+from rollouts.tools.registry import Tool, ToolError, ToolOutput, check_settings, find, load_plugin
 from tasks.message import ExecutedCall, ImagePart, Json, Message, TextPart, ToolCall
-from tasks.plugins import Origin, PluginError, load_origin
+from tasks.plugins import Origin, load_origin
 
 Failure: TypeAlias = Literal["malformed_call", "unknown_tool", "bad_argument", "tool_error", "tool_crash", "tool_timeout"]
 RESPONSE_CHARS = 2000
@@ -89,7 +89,7 @@ class ToolRunner:
         error = running.exception() if done else TimeoutError()
         match error:
             case None:
-                return running.result(), None
+                return _checked(entry, running.result())
             case ToolError():
                 return f"Error: {error}", "tool_error"
             case TimeoutError():
@@ -112,6 +112,12 @@ class ToolRunner:
         return await asyncio.wrap_future(future)
 
 
+def not_shown(response: Response, reason: str) -> Response:
+    """What is left of a response whose image the policy cannot take: a text that says so."""
+    executed = response.executed and replace(response.executed, ok=False)
+    return replace(response, message=_message(f"Error: the image cannot be shown: {reason}"), executed=executed, failure="tool_error")
+
+
 def argument_error(entry: Tool, arguments: Mapping[str, Json], num_images: int) -> str | None:
     """Why the arguments do not fit the tool's schema, None where they do."""
     from jsonschema import Draft202012Validator
@@ -128,11 +134,10 @@ def argument_error(entry: Tool, arguments: Mapping[str, Json], num_images: int) 
     return None
 
 
-def check_settings(entry: Tool, settings: Mapping[str, Json]) -> None:
-    """Raises `PluginError` for a setting that the tool does not have."""
-    for name in settings:
-        if name not in entry.settings:
-            raise PluginError(f"tool {entry.name!r} has no setting {name!r}; it has {', '.join(entry.settings) or 'none'}")
+def _checked(entry: Tool, output: object) -> tuple[ToolOutput, Failure | None]:
+    if isinstance(output, str | PIL.Image.Image):
+        return output, None
+    return f"Error: {entry.name} gave {type(output).__name__}, which is neither a text nor an image", "tool_crash"
 
 
 def _has_own_timer(entry: Tool) -> bool:

@@ -275,6 +275,21 @@ def test_a_file_that_is_no_settings_file_is_told_why(tmp_path: Path, text: str, 
         ("rewards=[none.py:mine]", "rewards.plugins: plug-in none.py: there is no file"),
         ("tasks.sums.reward=judge", "tasks.sums.reward: reward 'judge': set model=... to the name of the judge model"),
         ("cold_start.data=none.jsonl", "cold_start.data: there is no file none.jsonl"),
+        ("policy.path=./none", "policy.path: there is no folder ./none seen from"),
+        ("rollout.tools.plugins=[none.py]", "rollout.tools.plugins: plug-in none.py: there is no file"),
+        (
+            "rollout.tools.settings.image_zoom_tool.min_tokens=4",
+            "rollout.tools.settings.image_zoom_tool: unknown tool 'image_zoom_tool'; did",
+        ),
+        (
+            "rollout.tools.settings.image_zoom_in_tool.min_token=4",
+            "rollout.tools.settings.image_zoom_in_tool: tool 'image_zoom_in_tool' has no setting 'min_token'; it has min_tokens",
+        ),
+        (
+            "tasks.own={data: pyproject.toml, tools: [image_zoom]}",
+            "tasks.own.tools: unknown tool 'image_zoom'; did you mean 'image_zoom_in_tool'?",
+        ),
+        ("tasks.sums.tools=[image_zoom_in_tool]", "tasks.sums: `tools` are those of `data`: a family brings its own"),
     ],
 )
 def test_a_name_that_names_nothing_is_told_with_its_place(argument: str, words: str) -> None:

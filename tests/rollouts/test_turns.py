@@ -1,6 +1,7 @@
 """The turn loop with scripted turns: which tokens are whose, what limits do, what failed calls say."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollouts.generator import Sampling
+from rollouts.generator import Generated, Request, Sampling
 from rollouts.recitation import Recitation
 from rollouts.render import Renderer
 from rollouts.rollout import Given, Rollout, Sampled
@@ -52,7 +53,17 @@ async def sleep() -> str:
     return ""
 
 
-OFFERED = (ZOOM, "image_rotate_tool", "echo", "stumble", "decline", "sleep")
+@tool("blank", "An image of any size.", parameters={"type": "object", "properties": {"size": {"type": "array"}}}, ends_by_itself=True)
+def blank(*, size: Sequence[int]) -> PIL.Image.Image:
+    return PIL.Image.new("RGB", (size[0], size[1]))
+
+
+@tool("miscount", "Gives a number.", parameters={"type": "object", "properties": {}}, ends_by_itself=True)
+def miscount() -> str:
+    return 3  # type: ignore[return-value]
+
+
+OFFERED = (ZOOM, "image_rotate_tool", "echo", "stumble", "decline", "sleep", "blank", "miscount")
 
 
 @pytest.fixture(scope="module")
@@ -105,26 +116,104 @@ CALLS = st.sampled_from(
     [
         zoom(),
         zoom((100, 200, 900, 400)),
+        zoom((0, 0, 300, 1000), img_idx=1),
+        zoom((500, 0, 100, 100)),
         call("image_rotate_tool", angle=90, img_idx=0),
         call("echo", text="hm"),
+        call("stumble"),
+        call("zoom_out"),
+        call("blank", size=[32, 0]),
         "<tool_call>oops</tool_call>",
     ]
 )
+TURNS = st.lists(st.lists(CALLS, min_size=1, max_size=3), max_size=5)
+LIMITS = st.builds(
+    TurnLimits,
+    turns=st.integers(1, 6),
+    calls=st.integers(1, 12),
+    parallel_calls=st.integers(1, 3),
+    image_tokens=st.integers(14, 60),
+    length=st.integers(150, 1500),
+)
+
+
+def check_tokens(renderer: Renderer, rollout: Rollout, said: Sequence[str]) -> None:
+    """What is trained on is what was said, from the first word to where it ends; all else is the prompt's or the tools', images whole."""
+    spoken = [renderer.turn_ids(text) for text in said]
+    *whole, last = [turn.token_ids for turn in rollout.turns]
+    assert whole == spoken[: len(whole)]
+    assert last == spoken[len(whole)][: len(last)]
+    trained = [token for token, sampled in zip(rollout.token_ids, rollout.sampled_mask, strict=True) if sampled]
+    assert trained == [token for turn in rollout.turns for token in turn.token_ids]
+    given_ids = sum(len(segment.token_ids) for segment in (rollout.segments[0], *observations(rollout)))
+    assert rollout.sampled_mask.count(False) == given_ids
+    for segment in (rollout.segments[0], *observations(rollout)):
+        assert isinstance(segment, Given)
+        images = [image for message in segment.messages for image in message.images]
+        assert segment.token_ids.count(renderer.text_ids("<|image_pad|>")[0]) == sum(map(renderer.num_image_tokens, images))
+    for before, after in itertools.pairwise(rollout.segments):
+        assert isinstance(before, Given) != isinstance(after, Given), "given and sampled take turns"
 
 
 @settings(max_examples=25)
-@given(turns=st.lists(st.lists(CALLS, min_size=1, max_size=3), max_size=4), images=st.integers(0, 2))
+@given(turns=TURNS, images=st.integers(0, 2))
 def test_what_is_trained_on_is_exactly_what_was_said(renderer: Renderer, turns: list[list[str]], images: int) -> None:
     said = [f"Look.{''.join(calls)}" for calls in turns] + ["There are 3."]
     rollout = run(renderer, said, images=images)
     assert rollout.status == "complete"
-    assert [turn.token_ids for turn in rollout.turns] == [renderer.turn_ids(text) for text in said]
-    trained = [token for token, sampled in zip(rollout.token_ids, rollout.sampled_mask, strict=True) if sampled]
-    assert trained == [token for text in said for token in renderer.turn_ids(text)]
-    given_ids = sum(len(segment.token_ids) for segment in (rollout.segments[0], *observations(rollout)))
-    assert rollout.sampled_mask.count(False) == given_ids
-    placeholder = renderer.text_ids("<|image_pad|>")[0]
-    assert rollout.token_ids.count(placeholder) == sum(renderer.num_image_tokens(image) for image in rollout.images)
+    assert len(rollout.turns) == len(said)
+    check_tokens(renderer, rollout, said)
+    assert len(rollout.executed_calls) + len(rollout.failed_calls) >= sum(map(len, turns))
+
+
+@settings(max_examples=40)
+@given(turns=TURNS, images=st.integers(0, 2), limits=LIMITS, max_tokens=st.integers(1, 600))
+def test_no_limit_cuts_an_image_or_leaves_what_nobody_answered(
+    renderer: Renderer, turns: list[list[str]], images: int, limits: TurnLimits, max_tokens: int
+) -> None:
+    said = [f"Look.{''.join(calls)}" for calls in turns] + ["There are 3."]
+    rollout = run(renderer, said, limits, max_tokens, images, describe_tools=False)
+    check_tokens(renderer, rollout, said)
+    assert isinstance(rollout.segments[-1], Sampled), "a rollout never ends on what a tool returned"
+    assert (rollout.status == "complete") == (rollout.turns[-1].token_ids == renderer.turn_ids(said[-1]))
+    assert rollout.num_sampled <= max_tokens
+    assert len(rollout.token_ids) <= limits.length
+    assert len(rollout.turns) <= limits.turns
+    assert len(rollout.executed_calls) <= limits.calls
+    assert sum(map(renderer.num_image_tokens, rollout.images)) <= limits.image_tokens
+
+
+class _OtherExpansion(Recitation):
+    """An engine that gives an image one token more than the learner."""
+
+    async def generate(self, request: Request) -> Generated:
+        generated = await super().generate(request)
+        return replace(generated, prompt_ids=(*generated.prompt_ids, generated.prompt_ids[-1]))
+
+
+def test_an_engine_that_expands_images_otherwise_is_caught_at_its_first_turn(renderer: Renderer) -> None:
+    loop = TurnLoop(_OtherExpansion(renderer, ["3"]), renderer, ToolRunner(), Sampling(9), WIDE)
+    with pytest.raises(AssertionError, match="expanded the images' placeholders otherwise than the learner"):
+        asyncio.run(loop.rollout(problem(), 0, "s"))
+
+
+async def test_others_go_on_while_one_waits_for_its_tool(renderer: Renderer) -> None:
+    """The sleeper's call never returns by itself; the other's three turns are all spoken meanwhile."""
+    async with ToolRunner(60.0, settings={ZOOM: {"min_tokens": 4}}) as runner:
+
+        def rolling(*turns: str) -> asyncio.Task[Rollout]:
+            loop = TurnLoop(Recitation(renderer, turns), renderer, runner, Sampling(10000), WIDE)
+            return asyncio.ensure_future(loop.rollout(problem(), 0, "s"))
+
+        waiting, walking = rolling(call("sleep"), "3"), rolling(zoom(), zoom(), "3")
+        assert len((await walking).turns) == 3
+        assert not waiting.done()
+        waiting.cancel()
+
+
+def test_a_prompt_over_the_limit_of_image_tokens_is_an_error(renderer: Renderer) -> None:
+    with pytest.raises(ValueError, match=r"the 4 image tokens of a prompt are over the limit of 3.*raise rollout\.limits\.image_tokens"):
+        run(renderer, ["3"], replace(WIDE, image_tokens=3))
 
 
 def test_a_conversation_reads_as_the_chat_template_would_write_it(renderer: Renderer) -> None:
@@ -165,6 +254,9 @@ def test_a_crop_can_be_cropped_again(renderer: Renderer) -> None:
         (call("decline"), "tool_error", "not today"),
         (call("stumble"), "tool_crash", "KeyError"),
         (call("sleep"), "tool_timeout", "did not end within 0.2 s"),
+        (call("miscount"), "tool_crash", "miscount gave int, which is neither a text nor an image"),
+        (call("blank", size=[6432, 32]), "tool_error", "the image cannot be shown: absolute aspect ratio must be smaller than 200"),
+        (call("blank", size=[32, 0]), "tool_error", "the image cannot be shown"),
     ],
 )
 def test_a_call_that_fails_says_why_is_counted_and_the_rollout_goes_on(renderer: Renderer, said: str, failure: str, reads: str) -> None:
