@@ -3,11 +3,10 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from distill.conversation import Conversation, encode
-from distill.imitated import Imitated, content
+from distill.imitated import Imitated, Imitation, content
 from distill.resumable import ResumableTraining
 from distill.supervised import Demonstration, SupervisedReport, SupervisedTrainer
 from distill.worked_turns import WorkedTurns, record
@@ -28,7 +27,7 @@ async def cold_start(
     settings: RunSettings,
     supervised: SupervisedSettings,
     start: Path,
-    imitated: Sequence[Imitated],
+    imitated: Imitation,
     training: SupervisedTraining,
 ) -> Path:
     """The folder of the best supervised policy that the demonstrations allow; made once for equal content."""
@@ -44,7 +43,7 @@ async def cold_start(
 
 
 async def further_supervised(
-    settings: RunSettings, start: Path, imitated: Sequence[Imitated], seconds: float, training: SupervisedTraining, folder: Path
+    settings: RunSettings, start: Path, imitated: Imitation, seconds: float, training: SupervisedTraining, folder: Path
 ) -> Path:
     """The control of equal compute: `seconds` more on the same demonstrations, at the rate the cold start ended with.
 
@@ -61,7 +60,7 @@ async def _train(
     settings: RunSettings,
     supervised: SupervisedSettings,
     start: Path,
-    imitated: Sequence[Imitated],
+    imitated: Imitation,
     folder: Path,
     training: SupervisedTraining,
     seconds: float | None,
@@ -75,7 +74,7 @@ async def _train(
     await training.run(content_key(settings, supervised, policy_key(start), imitated), build, seconds)
 
 
-async def encode_demonstrations(settings: RunSettings, path: Path, imitated: Sequence[Imitated]) -> list[Demonstration]:
+async def encode_demonstrations(settings: RunSettings, path: Path, imitated: Imitation) -> list[Demonstration]:
     """What is trained on, for the tokenizer and the images of the checkpoint in `path`."""
     renderer = Renderer(path)
     async with tool_runner(settings) as runner:
@@ -88,7 +87,7 @@ async def _trees(settings: RunSettings, one: Imitated, renderer: Renderer, runne
     return [await record(settings, one, renderer, runner)]
 
 
-def content_key(settings: RunSettings, supervised: SupervisedSettings, start_key: str, imitated: Sequence[Imitated]) -> str:
+def content_key(settings: RunSettings, supervised: SupervisedSettings, start_key: str, imitated: Imitation) -> str:
     """What a cold start is made of, as a name: tools count where demonstrations call them, since what these return is trained with."""
     with_tools = any(isinstance(one, WorkedTurns) for one in imitated)
     tools = settings.rollout.tools.model_dump(mode="json") if with_tools else None

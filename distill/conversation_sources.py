@@ -1,26 +1,40 @@
 """Where what a supervised stage imitates comes from: the user's file, or worked examples of the tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from distill.conversation import worked_answer
 from distill.conversation_file import read_conversations
-from distill.imitated import Imitated
+from distill.imitated import Imitated, Imitation
 from distill.worked_turns import WorkedTurns
 from rl.config.supervised_settings import DemonstrationSettings
 from tasks.build import Task
 from tasks.family import Example
 
 
-def imitated_by(supervised: DemonstrationSettings, tasks: Mapping[str, Task]) -> list[Imitated]:
+@dataclass(frozen=True, slots=True)
+class WorkedExamples:
+    """The first `share` examples of each maker, made anew whenever they are gone through: kept, their images would fill the memory."""
+
+    makers: tuple[Callable[[int], Iterable[Example]], ...]
+    share: int
+
+    def __len__(self) -> int:
+        return self.share * len(self.makers)
+
+    def __iter__(self) -> Iterator[Imitated]:
+        return (_worked(example) for make in self.makers for example in make(self.share))
+
+
+def imitated_by(supervised: DemonstrationSettings, tasks: Mapping[str, Task]) -> Imitation:
     """The user's demonstrations, or equally many of each task that has some; none where no task has."""
     if supervised.data is not None:
         return list(read_conversations(supervised.data))
-    makers = [task.demonstrations for task in tasks.values() if task.demonstrations is not None]
-    share = supervised.demonstrations // max(1, len(makers))
-    return [_worked(example) for make in makers for example in make(share)]
+    makers = tuple(task.demonstrations for task in tasks.values() if task.demonstrations is not None)
+    return WorkedExamples(makers, supervised.demonstrations // max(1, len(makers)))
 
 
-def corpus(imitated: Sequence[Imitated]) -> list[str]:
+def corpus(imitated: Imitation) -> list[str]:
     """What the tokenizer of a tiny policy is trained on."""
     texts = []
     for one in imitated:

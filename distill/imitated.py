@@ -1,12 +1,20 @@
 """What supervised training imitates, whatever its source."""
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from distill.conversation import Conversation
 from distill.worked_turns import WorkedTurns
 
 Imitated: TypeAlias = Conversation | WorkedTurns
+
+
+class Imitation(Protocol):
+    """All that a stage imitates, to be gone through any number of times."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Imitated]: ...
 
 
 def content(imitated: Imitated) -> Iterator[bytes]:

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from transformers.utils.logging import disable_progress_bar
 
 from distill.conversation_sources import corpus, imitated_by
-from distill.imitated import Imitated
+from distill.imitated import Imitation
 from distill.off_policy_run import check_tools
 from distill.on_policy import build_objective, build_scorer, build_signal, check_teachers, scorer_preload, teacher_of_task
 from distill.teacher_checkpoints import untrained_teacher
@@ -54,39 +54,39 @@ class Recipe:
     async def run(self) -> int:
         settings = self._settings
         disable_progress_bar()
-        interruption = Interruption()
-        with (
-            Progress(settings.name, head_start=seconds_since_start()) as display,
-            Cluster(not torch.cuda.is_available(), settings.gpu_share) as cluster,
-        ):
-            for name, task in self._tasks.items():
-                if task.bad_rows:
-                    row = task.bad_rows[0]
-                    display.note(f"tasks.{name}: {len(task.bad_rows)} rows were skipped, the first is {row.where}: {row.reason}")
-            self._checkpoint = newest_checkpoint(self._folder.path / "checkpoints", display.note)
-            last_step = self._checkpoint.progress.next_step if self._checkpoint else 0
-            generator = RayGenerator(cluster.actors(settings.rollout.replicas, preload=engine_preload(settings.rollout.engine)))
-            ranks = cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.training.learner", group=True)
-            trainer = RayObject(ranks)
-            with Records(self._folder, settings.records.trackers, last_step) as records:
-                once = TrainingOnce(
-                    settings, self._tasks, self._imitated, self._folder, cluster, trainer, records, display, self._max_images()
-                )
-                untrained = _untrained(settings, self._imitated)
-                self._check_teachers(untrained)
-                first = self._checkpoint.policy if self._checkpoint else untrained
-                # An engine takes long to start and little to be given other weights: it starts while the cold start trains.
-                start, _ = await asyncio.gather(
-                    once.starting_policy(untrained),
-                    generator.start(build_generator(settings, first, self._max_images())),
-                )
-                if self._checkpoint is None and start != first:
-                    await generator.publish(read_weights(start), 0)
-                teachers = await once.teachers(start) if settings.uses_teachers else {}
-                await self._learn(start, teachers, generator, once, interruption)
+        with Progress(settings.name, head_start=seconds_since_start()) as display:
+            interruption = Interruption(display.note)
+            with Cluster(not torch.cuda.is_available(), settings.gpu_share) as cluster:
+                await self._stages(cluster, display, interruption)
         if settings.records.report and not interruption.asked:
             write_report(self._folder)
         return 130 if interruption.asked else 0
+
+    async def _stages(self, cluster: Cluster, display: Progress, interruption: Interruption) -> None:
+        settings = self._settings
+        for name, task in self._tasks.items():
+            if task.bad_rows:
+                row = task.bad_rows[0]
+                display.note(f"tasks.{name}: {len(task.bad_rows)} rows were skipped, the first is {row.where}: {row.reason}")
+        self._checkpoint = newest_checkpoint(self._folder.path / "checkpoints", display.note)
+        last_step = self._checkpoint.progress.next_step if self._checkpoint else 0
+        generator = RayGenerator(cluster.actors(settings.rollout.replicas, preload=engine_preload(settings.rollout.engine)))
+        ranks = cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.training.learner", group=True)
+        trainer = RayObject(ranks)
+        with Records(self._folder, settings.records.trackers, last_step) as records:
+            once = TrainingOnce(settings, self._tasks, self._imitated, self._folder, cluster, trainer, records, display, self._max_images())
+            untrained = _untrained(settings, self._imitated)
+            self._check_teachers(untrained)
+            first = self._checkpoint.policy if self._checkpoint else untrained
+            # An engine takes long to start and little to be given other weights: it starts while the cold start trains.
+            start, _ = await asyncio.gather(
+                once.starting_policy(untrained),
+                generator.start(build_generator(settings, first, self._max_images())),
+            )
+            if self._checkpoint is None and start != first:
+                await generator.publish(read_weights(start), 0)
+            teachers = await once.teachers(start) if settings.uses_teachers else {}
+            await self._learn(start, teachers, generator, once, interruption)
 
     async def _learn(
         self, start: Path, teachers: Mapping[str, Path], generator: RayGenerator, once: TrainingOnce, interruption: Interruption
@@ -147,14 +147,14 @@ class Recipe:
         return max(1, *(most_images(task, self._settings.rollout.limits.calls) for task in self._tasks.values()))
 
 
-def _imitated(tasks: Mapping[str, Task], settings: RunSettings) -> list[Imitated]:
+def _imitated(tasks: Mapping[str, Task], settings: RunSettings) -> Imitation:
     """What the cold start imitates, and a tiny policy's tokenizer is made from."""
     if not (settings.cold_start.enabled or settings.policy.path is None or settings.further_supervised_s is not None):
         return []
     return imitated_by(settings.cold_start, tasks)
 
 
-def _untrained(settings: RunSettings, imitated: Sequence[Imitated]) -> Path:
+def _untrained(settings: RunSettings, imitated: Imitation) -> Path:
     if settings.policy.path is not None:
         return resolve_policy(settings.policy.path)
     return build_tiny_policy(settings.policy.tiny, corpus(imitated), settings.seed, settings.cache)

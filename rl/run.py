@@ -17,7 +17,10 @@ from rl.config.settings import RunSettings
 from rl.config.usage import print_usage
 from rl.records.run_folder import RunFolder, RunFolderError
 from rl.stages import run_stages
+from rl.task_rewards import check_task_rewards
+from tasks.build import build_task
 from tasks.errors import TaskError
+from tasks.table import PREFIX as HUB
 
 MISTAKES = (ConfigError, RunFolderError, TaskError, RewardError)
 """What the user can mend: shown without a traceback."""
@@ -40,15 +43,27 @@ def main(arguments: Sequence[str]) -> int:
     except MISTAKES as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # Before there was anything to end: imports take seconds.
+        return 130
 
 
 def _run_stage(settings: RunSettings) -> int:
     if settings.dry_run:
+        _read_data(settings)
         print_plan(plan(settings), Console())
         return 0
     folder = RunFolder(settings.runs / settings.name)
     with folder.claimed(settings.model_dump(mode="json")):
+        if folder.is_done:
+            print(f"{folder.path} is done; a new run takes another name: name=<name> (its page anew: python -m rl.report {folder.path})")
+            return 0
         return _run(settings, folder)
+
+
+def _read_data(settings: RunSettings) -> None:
+    """The rows of local files: what is wrong in them is told before a run too. Nothing is fetched from the hub for a plan."""
+    local = {name: task for name, task in settings.tasks.items() if task.data is not None and not task.data.startswith(HUB)}
+    check_task_rewards({name: build_task(name, task, settings.seed) for name, task in local.items()})
 
 
 def _run(settings: RunSettings, folder: RunFolder) -> int:

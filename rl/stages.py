@@ -31,7 +31,7 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
         if made:
             starts_itself = "policy.path" in settings.stages[name]
             stage = _with_results(stage if starts_itself else _starting_from([*made.values()][-1], stage), made)
-        if not _is_done(folder) and (code := run(stage)):
+        if not folder.is_done and (code := run(stage)):
             return code
         made[name] = Path(f"{STAGE}{name}") if settings.dry_run else _result(folder, name)
     if not settings.dry_run:
@@ -104,10 +104,6 @@ def _with_results(stage: RunSettings, made: Mapping[str, Path]) -> RunSettings:
     teachers = {n: teacher.model_copy(update={"path": folder(teacher.path)}) for n, teacher in stage.distillation.teachers.items()}
     policy = stage.policy.model_copy(update={"path": folder(stage.policy.path)})
     return stage.model_copy(update={"policy": policy, "distillation": stage.distillation.model_copy(update={"teachers": teachers})})
-
-
-def _is_done(folder: RunFolder) -> bool:
-    return any(evaluation.stage == "after" for evaluation in folder.evaluations())
 
 
 def _result(folder: RunFolder, stage: str) -> Path:

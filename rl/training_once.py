@@ -1,12 +1,12 @@
 """Training done once, not in the loop: cold starts, of policy and teachers, and the methods that stand in the loop's place."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill.cold_start import SupervisedTraining, cold_start, further_supervised
-from distill.imitated import Imitated
+from distill.imitated import Imitation
 from distill.off_policy_run import teachers_conversations
 from distill.preference_pairs import best_against_worst, read_pairs
 from distill.preference_training import PreferenceReport, PreferenceTrainer
@@ -33,7 +33,7 @@ class TrainingOnce:
 
     settings: RunSettings
     tasks: dict[str, Task]
-    imitated: Sequence[Imitated]
+    imitated: Imitation
     folder: RunFolder
     cluster: Cluster
     trainer: RayObject

@@ -1,6 +1,6 @@
 """A task of a run from its settings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -40,7 +40,7 @@ class Task:
     name: str
     train: Source
     heldout: Sequence[Problem]
-    demonstrations: Callable[[int], Sequence[Example]] | None
+    demonstrations: Callable[[int], Iterable[Example]] | None
     bad_rows: tuple[BadRow, ...]
     row_rewards: tuple[tuple[str, RewardNotation], ...] = ()
 

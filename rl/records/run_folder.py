@@ -102,6 +102,11 @@ class RunFolder:
         order = ("before", "during", "after")
         return tuple(sorted(latest.values(), key=lambda e: (e.step, order.index(e.stage))))
 
+    @property
+    def is_done(self) -> bool:
+        """Whether its last evaluation is there."""
+        return any(evaluation.stage == "after" for evaluation in self.evaluations())
+
     def rollouts(self, step: int) -> tuple[RolloutRecord, ...]:
         return tuple(read_rollouts(self.rollouts_path(step)))
 

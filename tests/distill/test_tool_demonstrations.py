@@ -1,5 +1,6 @@
 """Demonstrations that call tools, as the cold start trains on them: recorded through the turn loop."""
 
+import pickle
 import random
 from pathlib import Path
 
@@ -66,9 +67,17 @@ def test_examples_with_tools_become_worked_turns_and_others_conversations() -> N
     chosen = {"details": TaskSettings(family="details", heldout=2), "algebra": TaskSettings(family="algebra", heldout=2)}
     imitated = imitated_by(ColdStartSettings(demonstrations=8), {name: build_task(name, task, 0) for name, task in chosen.items()})
     assert [isinstance(one, WorkedTurns) for one in imitated] == [True] * 4 + [False] * 4
+    assert len(imitated) == 8
     for one, text in zip(imitated, corpus(imitated), strict=True):
         said = "".join(one.turns) if isinstance(one, WorkedTurns) else one.messages[-1].text
         assert text.endswith(f"<|im_start|>assistant\n{said}")
+
+
+def test_examples_are_the_same_whenever_they_are_made() -> None:
+    imitated = imitated_by(ColdStartSettings(demonstrations=4), {"details": build_task("details", TaskSettings(family="details"), 0)})
+    sent = pickle.loads(pickle.dumps(imitated))
+    first, second, there = ([piece for one in made for piece in content(one)] for made in (imitated, imitated, sent))
+    assert first == second == there
 
 
 def test_other_turns_are_other_content() -> None:

@@ -29,7 +29,7 @@ def test_a_family_gives_endless_training_heldout_problems_and_demonstrations(fam
     assert {problem.id for problem in task.heldout}.isdisjoint(task.train.problem(position).id for position in range(50))
     assert {problem.source for problem in (*task.heldout, task.train.problem(10**9))} == {"mine"}
     assert task.demonstrations is not None
-    made = task.demonstrations(8)
+    made = list(task.demonstrations(8))
     assert len(made) == 8
     assert not any(is_heldout(example.key) for example in made)
     assert all("</think>" in example.demonstration for example in made)

@@ -190,20 +190,20 @@ def test_a_family_without_heldout_content_says_so() -> None:
 
 
 def test_demonstrations_are_distinct_and_never_heldout() -> None:
-    made = demonstrations(Digits(500), 100, seed=3)
+    made = list(demonstrations(Digits(500), 100, seed=3))
     assert len({example.key for example in made}) == 100
     assert not any(is_heldout(example.key) for example in made)
 
 
 def test_fewer_demonstrations_are_the_first_of_more() -> None:
-    assert demonstrations(Digits(), 5, seed=3) == demonstrations(Digits(), 20, seed=3)[:5]
+    assert list(demonstrations(Digits(), 5, seed=3)) == list(demonstrations(Digits(), 20, seed=3))[:5]
 
 
 def test_a_family_without_demonstrations_says_so() -> None:
     with pytest.raises(TaskError, match="family 'digits' has no demonstrations: turn the cold start off"):
-        demonstrations(Digits(worked=False), 1, seed=0)
+        list(demonstrations(Digits(worked=False), 1, seed=0))
 
 
 def test_more_demonstrations_than_there_are_is_an_error() -> None:
     with pytest.raises(TaskError, match="different demonstrations, not 50: ask for fewer"):
-        demonstrations(Digits(10), 50, seed=0)
+        list(demonstrations(Digits(10), 50, seed=0))
