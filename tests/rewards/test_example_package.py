@@ -61,7 +61,7 @@ def test_an_installed_reward_scores_by_its_name_in_the_workers(environment: dict
 
 
 def test_an_installed_reward_is_known_to_a_run(environment: dict[str, str]) -> None:
-    task = f"{{data: {PACKAGE}/poems.jsonl, target: text, reward: haiku}}"
+    task = f"{{data: {PACKAGE}/poems.jsonl, target: text, reward: haiku, heldout: 1}}"
     assert "poems" in run(environment, "-m", "rl.run", "config=quickstart", f"tasks.poems={task}", "dry_run=true")
 
 
