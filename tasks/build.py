@@ -75,13 +75,7 @@ def _from_data(name: str, settings: TaskSettings, seed: int) -> Task:
 
 def training_problems(task: Task, number: int | None) -> list[Problem]:
     """The first training problems, none twice: all that a pool has, if they are fewer, or if no number is given."""
-    size = task.train.size
-    if number is None or size is None:
-        wanted = number if size is None else size
-        assert wanted is not None, f"task {task.name}: a family has no last problem"
-    else:
-        wanted = min(number, size)
-    return list(distinct(task.train, wanted))
+    return list(distinct(task.train, min(count for count in (number, task.train.size) if count is not None)))
 
 
 def most_images(task: Task, calls: int) -> int:

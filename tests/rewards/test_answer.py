@@ -1,6 +1,6 @@
 import pytest
 
-from rewards.answer import final_answer, split_response
+from rewards.answer import Response, final_answer, split_response
 from rewards.plain import normal_text, stated_answer
 
 
@@ -22,18 +22,20 @@ def test_the_answer_is_what_follows_the_thinking(text: str, answer: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "thinking"),
+    ("text", "thinking", "answer"),
     [
-        ("<think>\na\n</think>\n\nb", "a"),
-        ("a\n</think>\nb", "a"),
-        ("<think>\nnever closed", "never closed"),
-        ("no thinking", ""),
-        ("<think>a</think>b<think>c</think>d", "a b c"),
-        ("<think></think>\n12", ""),
+        ("<think>\na\n</think>\n\nb", "a", "b"),
+        ("a\n</think>\nb", "a", "b"),
+        ("<think>\nnever closed", "never closed", None),
+        ("no thinking", "", "no thinking"),
+        ("<think>a</think>b</think>c", "a b", "c"),
+        ("<think>a</think>b<think>c</think>d", "a b c", "d"),
+        ("<think></think>\n12", "", "12"),
+        ("", "", ""),
     ],
 )
-def test_the_thinking_is_all_before_its_last_closing_tag_without_the_tags(text: str, thinking: str) -> None:
-    assert split_response(text).thinking == thinking
+def test_the_thinking_is_all_before_its_last_closing_tag_without_the_tags(text: str, thinking: str, answer: str | None) -> None:
+    assert split_response(text) == Response(thinking, answer)
 
 
 def test_thinking_that_is_never_closed_leaves_no_answer() -> None:
