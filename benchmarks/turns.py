@@ -109,7 +109,7 @@ async def play(
 ) -> tuple[float, list[Rollout]]:
     async def one(problem: Problem, index: int) -> Rollout:
         try:
-            return await turns.rollout(problem, index, stream)
+            return await turns.rollout(turns.opening(problem), index, stream)
         finally:
             ended()
 

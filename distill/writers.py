@@ -66,9 +66,10 @@ class EngineWriter:
 
     async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         if problem.tools:
-            played = await asyncio.gather(*(self._turns.rollout(problem, index, stream) for index in range(samples)))
+            opening = self._turns.opening(problem)
+            played = await asyncio.gather(*(self._turns.rollout(opening, index, stream) for index in range(samples)))
             return [_written(rollout) for rollout in played]
-        images = tuple(image for message in problem.messages for image in message.images)
+        images = self._renderer.seen([image for message in problem.messages for image in message.images])
         prompt = self._renderer.prompt_ids(problem.messages, thinking=thinking)
         generated = await self._generator.generate(Request(prompt, images, self._sampling, samples, request_seed(stream, problem.id)))
         return [Written((self._renderer.sampled_message(c.token_ids),), c.finish == "stop") for c in generated.continuations]

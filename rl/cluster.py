@@ -142,7 +142,7 @@ class _Host:
 
 
 class RayGenerator(Generator):
-    """Generator replicas as one. Each request goes to the replica with the fewest samples under way.
+    """Generator replicas as one. Each request goes to the replica with the fewest samples under way, later ones of its affinity with it.
 
     A call of an actor costs as much as sampling many tokens, so requests travel together: those made in the same turn of the event loop
     where nothing is under way, and otherwise those of `TRAVEL_TOGETHER_S`.
@@ -151,6 +151,8 @@ class RayGenerator(Generator):
     def __init__(self, replicas: Sequence[Any]) -> None:
         self._replicas = list(replicas)
         self._under_way = [0] * len(self._replicas)
+        # Since the weights were last published: what a replica had cached before is gone.
+        self._place_of: dict[str, int] = {}
         self._waiting: list[tuple[Request, asyncio.Future[Generated]]] = []
         self._running: set[asyncio.Task[None]] = set()
 
@@ -168,6 +170,7 @@ class RayGenerator(Generator):
         await self.publish_reference(ray.put(weights), version)
 
     async def publish_reference(self, weights: Any, version: int) -> None:
+        self._place_of.clear()
         await _all_of(replica.call.remote("publish", weights, version) for replica in self._replicas)
 
     async def close(self) -> None:
@@ -176,7 +179,7 @@ class RayGenerator(Generator):
     def _dispatch(self) -> None:
         shares: list[list[tuple[Request, asyncio.Future[Generated]]]] = [[] for _ in self._replicas]
         for request, future in self._waiting:
-            place = self._under_way.index(min(self._under_way))
+            place = self._place(request.affinity)
             self._under_way[place] += request.count
             future.add_done_callback(partial(self._ended, place, request.count))
             shares[place].append((request, future))
@@ -186,6 +189,10 @@ class RayGenerator(Generator):
                 task = asyncio.ensure_future(self._serve(replica, share))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
+
+    def _place(self, affinity: str) -> int:
+        idlest = self._under_way.index(min(self._under_way))
+        return self._place_of.setdefault(affinity, idlest) if affinity else idlest
 
     def _ended(self, place: int, samples: int, _: object) -> None:
         self._under_way[place] -= samples

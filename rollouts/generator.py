@@ -29,7 +29,8 @@ class Request:
     """`count` continuations of one prompt.
 
     `prompt_ids` are compact: one image placeholder for each image, which the engine expands. Sample i draws from a random
-    stream that depends on `seed` and i alone, never on what else is in flight.
+    stream that depends on `seed` and i alone, never on what else is in flight. Requests of the same `affinity` begin alike: where there are
+    several engines, the same one serves them, from its caches.
     """
 
     prompt_ids: tuple[int, ...]
@@ -37,6 +38,7 @@ class Request:
     sampling: Sampling
     count: int
     seed: int
+    affinity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

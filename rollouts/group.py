@@ -6,7 +6,7 @@ from rollouts.generator import Continuation, Generator, Request, Sampling
 from rollouts.render import Renderer
 from rollouts.rollout import Given, Rollout, RolloutGroup, Sampled
 from rollouts.seeds import request_seed
-from rollouts.turns import TurnLoop
+from rollouts.turns import Opening, TurnLoop
 from tasks.problem import Problem
 
 
@@ -15,8 +15,8 @@ async def run_group(problem: Problem, size: int, generator: Generator, renderer:
 
     Whatever goes wrong is a failure of this group, in words, never the end of the run.
     """
-    images = tuple(image for message in problem.messages for image in message.images)
     try:
+        images = renderer.seen([image for message in problem.messages for image in message.images])
         request = Request(renderer.prompt_ids(problem.messages), images, sampling, size, request_seed(stream, problem.id))
         generated = await generator.generate(request)
         prompt = Given(problem.messages, generated.prompt_ids)
@@ -31,14 +31,18 @@ async def run_tool_group(problem: Problem, size: int, turns: TurnLoop, stream: s
 
     An attempt that goes wrong is a failure of its own.
     """
-    outcomes = await asyncio.gather(*(_attempt(problem, index, turns, stream) for index in range(size)))
+    try:
+        opening = turns.opening(problem)
+    except Exception as error:
+        return RolloutGroup(problem, (), (_words(error),) * size)
+    outcomes = await asyncio.gather(*(_attempt(opening, index, turns, stream) for index in range(size)))
     rollouts = tuple(outcome for outcome in outcomes if isinstance(outcome, Rollout))
     return RolloutGroup(problem, rollouts, tuple(outcome for outcome in outcomes if isinstance(outcome, str)))
 
 
-async def _attempt(problem: Problem, index: int, turns: TurnLoop, stream: str) -> Rollout | str:
+async def _attempt(opening: Opening, index: int, turns: TurnLoop, stream: str) -> Rollout | str:
     try:
-        return await turns.rollout(problem, index, stream)
+        return await turns.rollout(opening, index, stream)
     except Exception as error:
         return _words(error)
 

@@ -79,6 +79,10 @@ class Renderer:
         assert next(sizes, None) is None, "fewer placeholders than images"
         return expanded
 
+    def seen(self, images: Sequence[PIL.Image.Image]) -> tuple[PIL.Image.Image, ...]:
+        """Images no larger than the policy sees them: its processor makes the same patches of these, from far fewer bytes."""
+        return tuple(_shrunk(image, self._image_processor) for image in images)
+
     @cached_property
     def _image_processor(self) -> AutoImageProcessor:
         return AutoImageProcessor.from_pretrained(self._path)
@@ -106,6 +110,23 @@ class Renderer:
 
     def text(self, token_ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=False))
+
+
+def _shrunk(image: PIL.Image.Image, processor: AutoImageProcessor) -> PIL.Image.Image:
+    """By the processor's own resizing, which leaves alone what has its size; other processors get the image as it is."""
+    from torchvision.transforms.functional import pil_to_tensor
+    from transformers.image_utils import SizeDict
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor, smart_resize
+
+    if not isinstance(processor, Qwen2VLImageProcessor) or image.mode != "RGB" or image.getexif():
+        return image
+    limits = processor.size
+    factor = processor.patch_size * processor.merge_size
+    height, width = smart_resize(image.height, image.width, factor, limits.shortest_edge, limits.longest_edge)
+    if height * width >= image.height * image.width:
+        return image
+    resized = processor.resize(pil_to_tensor(image), SizeDict(height=height, width=width), processor.resample)
+    return PIL.Image.fromarray(resized.permute(1, 2, 0).numpy())
 
 
 def _as_chat(message: Message) -> dict[str, object]:

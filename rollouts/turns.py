@@ -34,14 +34,27 @@ class TurnLimits:
     seconds: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How all rollouts of a problem begin. `seen` are its images as the engine gets them, `images` as tools do."""
+
+    problem: Problem
+    compact: tuple[int, ...]
+    expanded: tuple[int, ...]
+    images: tuple[PIL.Image.Image, ...]
+    seen: tuple[PIL.Image.Image, ...]
+    image_tokens: int
+
+
 @dataclass(slots=True)
 class _State:
-    """A rollout on its way. `compact` and `expanded` hold the same conversation."""
+    """A rollout on its way. `compact` and `expanded` hold the same conversation, `images` and `seen` the same images."""
 
     compact: tuple[int, ...]
     expanded: tuple[int, ...]
     segments: list[Segment]
     images: list[PIL.Image.Image]
+    seen: list[PIL.Image.Image]
     image_tokens: int
     deadline: float
     num_sampled: int = 0
@@ -70,21 +83,9 @@ class TurnLoop:
         self._limits = limits
         self._describe_tools = describe_tools
 
-    async def rollout(self, problem: Problem, index: int, stream: str) -> Rollout:
-        """One attempt, from random streams that depend on `stream`, the problem's id, `index` and the turn alone."""
-        state = self._opening(problem)
-        status = None
-        while status is None:
-            seed = request_seed(f"{stream}/{index}/{len(state.segments)}", problem.id)
-            status = await self._speak(state, seed) or await self._act(state, problem.tools)
-        executed = tuple(response.executed for response in state.responses if response.executed is not None)
-        failed = tuple(response.failure for response in state.responses if response.failure is not None)
-        rollout = Rollout(problem, index, tuple(state.segments), status, executed, failed, state.tool_s)
-        assert rollout.token_ids == state.expanded, "the learner's ids are not the engine's"
-        return rollout
-
-    def _opening(self, problem: Problem) -> _State:
-        images = [image for message in problem.messages for image in message.images]
+    def opening(self, problem: Problem) -> Opening:
+        """Raises `ValueError` where the prompt leaves no room."""
+        images = tuple(image for message in problem.messages for image in message.images)
         schemas = [find(name).schema for name in problem.tools] if self._describe_tools else []
         compact = self._renderer.prompt_ids(problem.messages, schemas)
         expanded = self._renderer.expanded(compact, images)
@@ -99,13 +100,29 @@ class TurnLoop:
                 f"the {tokens} image tokens of a prompt are over the limit of {self._limits.image_tokens}, before any tool has shown "
                 "more; raise rollout.limits.image_tokens, or shrink the images"
             )
-        deadline = time.monotonic() + self._limits.seconds
-        return _State(compact, expanded, [Given(problem.messages, expanded)], images, tokens, deadline)
+        return Opening(problem, compact, expanded, images, self._renderer.seen(images), tokens)
 
-    async def _speak(self, state: _State, seed: int) -> Status | None:
+    async def rollout(self, opening: Opening, index: int, stream: str) -> Rollout:
+        """One attempt, from random streams that depend on `stream`, the problem's id, `index` and the turn alone."""
+        problem = opening.problem
+        deadline = time.monotonic() + self._limits.seconds
+        said: list[Segment] = [Given(problem.messages, opening.expanded)]
+        images, seen = list(opening.images), list(opening.seen)
+        state = _State(opening.compact, opening.expanded, said, images, seen, opening.image_tokens, deadline)
+        status = None
+        while status is None:
+            seed = request_seed(f"{stream}/{index}/{len(state.segments)}", problem.id)
+            status = await self._speak(state, seed, problem.id) or await self._act(state, problem.tools)
+        executed = tuple(response.executed for response in state.responses if response.executed is not None)
+        failed = tuple(response.failure for response in state.responses if response.failure is not None)
+        rollout = Rollout(problem, index, tuple(state.segments), status, executed, failed, state.tool_s)
+        assert rollout.token_ids == state.expanded, "the learner's ids are not the engine's"
+        return rollout
+
+    async def _speak(self, state: _State, seed: int, affinity: str) -> Status | None:
         """Samples a turn. A status when the rollout ends with it, or before it."""
         room = min(self._sampling.max_tokens - state.num_sampled, self._limits.length - len(state.expanded))
-        request = Request(state.compact, tuple(state.images), replace(self._sampling, max_tokens=room), 1, seed)
+        request = Request(state.compact, tuple(state.seen), replace(self._sampling, max_tokens=room), 1, seed, affinity)
         first = len(state.segments) == 1
         try:
             generated = await asyncio.wait_for(self._generator.generate(request), None if first else state.deadline - time.monotonic())
@@ -192,5 +209,6 @@ class TurnLoop:
         state.compact += compact
         state.expanded += expanded
         state.images += images
+        state.seen += self._renderer.seen(images)
         state.image_tokens = image_tokens
         return None

@@ -59,7 +59,8 @@ class Details:
     Asked for: how many plates there are (no crop), the digit of one (one crop), the larger digit of two (two crops), with the probabilities
     `none`, 1 - `none` - `two` and `two`. A policy that sees images at 96 x 96 has 2 x 3 pixels for a digit.
     Of the problems without a crop, the share `near` shows the plate from near, as a crop would, and asks for its digit. Plates lie up to
-    `shift` pixels from the middle of their places.
+    `shift` pixels from the middle of their places. With `which`, two plates are asked about by 1 or 2, whichever has the larger digit: one
+    crop and a guess are right more often than not. Of the demonstrations for which that guess is right, the share `glance` stops there.
     """
 
     none: float = 0.2
@@ -67,6 +68,8 @@ class Details:
     near: float = 0.0
     digits: int = 10
     shift: int = 4
+    which: bool = False
+    glance: float = 0.0
     name: str = "details"
     reward: str = "count"
 
@@ -75,6 +78,8 @@ class Details:
             raise ValueError(f"none={self.none} and two={self.two} are probabilities that leave the rest to one crop")
         if not 0 <= self.near <= 1:
             raise ValueError(f"near={self.near} is a share, from 0 to 1")
+        if not 0 <= self.glance <= (1 if self.which else 0):
+            raise ValueError(f"glance={self.glance} is a share, from 0 to 1, and above 0 only with which=true")
         if not 2 <= self.digits <= len(GLYPHS):
             raise ValueError(f"digits={self.digits}: two digits to tell apart at least, and ten at the most")
         if not 0 <= self.shift <= REACH - LABEL[1] // 2:
@@ -85,8 +90,7 @@ class Details:
         near = not crops and rng.random() < self.near
         plates = self._plates(rng, 1 if near else rng.randint(2 if crops == 2 else 1, 3))
         asked = plates[: 1 if near else crops]
-        question, answer = _question(plates, asked)
-        *calling, last = _worked(plates, asked)
+        question, answer, (*calling, last) = self._asked(plates, asked, rng)
         return Example(
             messages=(Message("user", (ImagePart(close_up(plates[0]) if near else draw_plates(plates)), TextPart(question))),),
             target=CountTarget(answer),
@@ -96,6 +100,17 @@ class Details:
             tools=(TOOL,),
             expected_calls=crops,
         )
+
+    def _asked(self, plates: tuple[Plate, ...], asked: tuple[Plate, ...], rng: random.Random) -> tuple[str, int, tuple[str, ...]]:
+        if not (self.which and len(asked) == 2):
+            return *_question(plates, asked), _worked(plates, asked)
+        first, second = asked
+        answer, guess = 1 if first.digit > second.digit else 2, 1 if 2 * first.digit >= self.digits else 2
+        question = f"Larger digit, 1 {first.color} or 2 {second.color}?"
+        if guess == answer and rng.random() < self.glance:
+            seen = f"{first.color} {first.digit}\n{'high' if guess == 1 else 'low'}"
+            return question, answer, (_turn(f"{first.color}?", _call(first)), _turn(seen, f"\\boxed{{{answer}}}"))
+        return question, answer, _compared(asked, answer)
 
     def _plates(self, rng: random.Random, number: int) -> tuple[Plate, ...]:
         colors = rng.sample(sorted(COLORS), number)
@@ -142,13 +157,20 @@ def _worked(plates: tuple[Plate, ...], asked: tuple[Plate, ...]) -> tuple[str, .
     """The assistant's turns: a look at each plate that is asked for, and what was read there in the turn after."""
     if not asked:
         return (_turn(" ".join(plate.color for plate in sorted(plates, key=lambda p: (p.row, p.column))), f"\\boxed{{{len(plates)}}}"),)
-    turns, read = [], ""
-    for plate in asked:
-        turns.append(_turn(f"{read}{plate.color}?", _call(plate)))
-        read = f"{plate.color} {plate.digit}\n"
-    first, *rest = (plate.digit for plate in asked)
-    compared = f"{first}{'>' if first > rest[0] else '<'}{rest[0]}" if rest else ""
-    return (*turns, _turn(f"{read}{compared}".strip(), f"\\boxed{{{max(first, *rest) if rest else first}}}"))
+    if len(asked) == 1:
+        (plate,) = asked
+        return _turn(f"{plate.color}?", _call(plate)), _turn(f"{plate.color} {plate.digit}", f"\\boxed{{{plate.digit}}}")
+    return _compared(asked, max(plate.digit for plate in asked))
+
+
+def _compared(asked: tuple[Plate, ...], answer: int) -> tuple[str, ...]:
+    first, second = asked
+    compared = f"{first.digit}{'>' if first.digit > second.digit else '<'}{second.digit}"
+    return (
+        _turn(f"{first.color}?", _call(first)),
+        _turn(f"{first.color} {first.digit}\n{second.color}?", _call(second)),
+        _turn(f"{second.color} {second.digit}\n{compared}", f"\\boxed{{{answer}}}"),
+    )
 
 
 def _turn(thinking: str, said: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError
@@ -33,9 +34,16 @@ class Replica:
         answers.set_result([(index, Generated((1,), (Continuation((2,), (0.0,), "stop", 0),))) for index in range(len(requests))])
         yield answers
 
+    @property
+    def call(self) -> SimpleNamespace:
+        return SimpleNamespace(remote=self._publish)
 
-def request(count: int) -> Request:
-    return Request((1,), (), Sampling(1, 1.0, (), ()), count, seed=0)
+    async def _publish(self, method: str, weights: object, version: int) -> None:
+        assert method == "publish"
+
+
+def request(count: int, affinity: str = "") -> Request:
+    return Request((1,), (), Sampling(1, 1.0, (), ()), count, 0, affinity)
 
 
 async def test_requests_that_come_one_by_one_go_to_all_replicas() -> None:
@@ -65,6 +73,34 @@ async def test_a_request_goes_where_the_fewest_samples_are_under_way() -> None:
     assert [len(replica.served) for replica in replicas] == [2, 3]
     replicas[1].ends.set()
     await asyncio.gather(*small, late)
+
+
+async def test_requests_of_one_affinity_stay_on_a_replica_until_the_weights_change() -> None:
+    replicas = [Replica(), Replica()]
+    generator = RayGenerator(replicas)
+
+    def served() -> list[list[str]]:
+        return [[asked.affinity for asked in replica.served] for replica in replicas]
+
+    pending = [asyncio.create_task(generator.generate(request(1, affinity))) for affinity in ("a", "b", "a", "a", "c", "b")]
+    await asyncio.sleep(0.05)
+    assert served() == [["a", "a", "a"], ["b", "c", "b"]]
+    pending.append(asyncio.create_task(generator.generate(request(8))))
+    pending.append(asyncio.create_task(generator.generate(request(1, "a"))))
+    await asyncio.sleep(0.05)
+    assert served() == [["a", "a", "a", "", "a"], ["b", "c", "b"]]
+
+    for replica in replicas:
+        replica.ends.set()
+    await asyncio.gather(*pending)
+    replicas[0].ends.clear()
+    await generator.publish_reference(None, 1)
+    large = asyncio.create_task(generator.generate(request(8)))
+    await asyncio.sleep(0.05)
+    await generator.generate(request(1, "a"))
+    assert served() == [["a", "a", "a", "", "a", ""], ["b", "c", "b", "a"]]
+    replicas[0].ends.set()
+    await large
 
 
 async def test_requests_made_while_others_are_under_way_travel_together() -> None:

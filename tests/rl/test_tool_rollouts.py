@@ -45,7 +45,7 @@ def rollouts(tiny_policy: Path) -> tuple[Rollout, ...]:
             sampling = Sampling(5000, 1.0, renderer.banned_ids, renderer.stop_ids)
             limits = TurnLimits(length=10000)
             loop = TurnLoop(Recitation(renderer, turns), renderer, runner, sampling, limits, describe_tools=False)
-            return await loop.rollout(problem, index, "s")
+            return await loop.rollout(loop.opening(problem), index, "s")
 
     return tuple(asyncio.run(roll(index, script)) for index, script in enumerate(SCRIPTS))
 

@@ -103,7 +103,7 @@ def run(
         async with ToolRunner(timeout_s, settings=small) as runner:  # type: ignore[arg-type]
             sampling = Sampling(max_tokens, 1.0, renderer.banned_ids, renderer.stop_ids)
             loop = TurnLoop(Recitation(renderer, turns), renderer, runner, sampling, limits, describe_tools=describe_tools)
-            return await loop.rollout(asked or problem(images), 0, "s")
+            return await loop.rollout(loop.opening(asked or problem(images)), 0, "s")
 
     return asyncio.run(roll())
 
@@ -194,7 +194,7 @@ class _OtherExpansion(Recitation):
 def test_an_engine_that_expands_images_otherwise_is_caught_at_its_first_turn(renderer: Renderer) -> None:
     loop = TurnLoop(_OtherExpansion(renderer, ["3"]), renderer, ToolRunner(), Sampling(9), WIDE)
     with pytest.raises(AssertionError, match="expanded the images' placeholders otherwise than the learner"):
-        asyncio.run(loop.rollout(problem(), 0, "s"))
+        asyncio.run(loop.rollout(loop.opening(problem()), 0, "s"))
 
 
 async def test_others_go_on_while_one_waits_for_its_tool(renderer: Renderer) -> None:
@@ -203,7 +203,7 @@ async def test_others_go_on_while_one_waits_for_its_tool(renderer: Renderer) -> 
 
         def rolling(*turns: str) -> asyncio.Task[Rollout]:
             loop = TurnLoop(Recitation(renderer, turns), renderer, runner, Sampling(10000), WIDE)
-            return asyncio.ensure_future(loop.rollout(problem(), 0, "s"))
+            return asyncio.ensure_future(loop.rollout(loop.opening(problem()), 0, "s"))
 
         waiting, walking = rolling(call("sleep"), "3"), rolling(zoom(), zoom(), "3")
         assert len((await walking).turns) == 3

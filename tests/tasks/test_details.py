@@ -57,6 +57,30 @@ def test_a_plate_from_near_is_read_without_a_crop_and_looks_as_its_crop_does() -
     np.testing.assert_array_equal(np.asarray(close_up(there)), np.asarray(crop))
 
 
+@pytest.mark.parametrize("glance", [0.0, 0.5, 1.0])
+def test_which_of_two_is_larger_and_the_share_of_right_guesses_that_is_shown(glance: float) -> None:
+    family = Details(none=0.0, two=1.0, which=True, glance=glance)
+    right, shown = 0, 0
+    for seed in range(400):
+        example = family.make(random.Random(seed))
+        assert isinstance(example.target, CountTarget)
+        assert example.expected_calls == 2
+        first = int(_seen(example.calling_turns[1]) if len(example.calling_turns) == 2 else _seen(example.demonstration))
+        guess = 1 if first >= 5 else 2
+        right += guess == example.target.count
+        if len(example.calling_turns) == 1:
+            shown += 1
+            assert guess == example.target.count, "a wrong guess must not be taught"
+        assert f"\\boxed{{{example.target.count}}}" in example.demonstration
+    assert 0.7 < right / 400 < 0.86  # (9 + 8 + 7 + 6 + 5) / 45 = 7 / 9
+    assert shown / right == pytest.approx(glance, abs=0.1)
+
+
+def _seen(turn: str) -> str:
+    """The digit that a turn says it read."""
+    return turn.removeprefix("<think>\n").split()[1]
+
+
 def test_plates_lie_no_further_from_their_places_than_asked_for() -> None:
     moved = [max(abs(plate.right), abs(plate.down)) for seed in range(40) for plate in Details(shift=2)._plates(random.Random(seed), 3)]
     assert max(moved) == 2
@@ -70,7 +94,18 @@ def test_a_crop_holds_the_whole_label() -> None:
             assert int(white_or_black.sum()) == 14 * 18
 
 
-@pytest.mark.parametrize("options", [{"none": 0.7, "two": 0.7}, {"digits": 1}, {"digits": 11}, {"shift": 8}, {"near": 2.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"none": 0.7, "two": 0.7},
+        {"digits": 1},
+        {"digits": 11},
+        {"shift": 8},
+        {"near": 2.0},
+        {"glance": 0.5},
+        {"which": True, "glance": 2.0},
+    ],
+)
 def test_impossible_options_are_errors(options: dict[str, float]) -> None:
     with pytest.raises(TaskError):
         make_family("details", options)
