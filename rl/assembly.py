@@ -1,6 +1,7 @@
 """The parts of a run, made as its settings say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from rl.training.frozen import FrozenPolicy
 from rl.training.learner import Learner, Objective
 from rl.training.model import SoftmaxSettings
 from rollouts.generator import Generator, Sampling
+from rollouts.group import GroupRunner
 from rollouts.render import Renderer
 from rollouts.tools.runner import ToolRunner
 from rollouts.turns import TurnLimits, TurnLoop
@@ -37,6 +39,13 @@ def build_turns(
     limits, rollout = settings.rollout.limits, settings.rollout
     of_a_rollout = TurnLimits(limits.turns, limits.calls, limits.parallel_calls, limits.image_tokens, rollout.max_model_len, limits.seconds)
     return TurnLoop(generator, renderer, runner, how or sampling(settings, renderer), of_a_rollout, describe_tools=rollout.tools.describe)
+
+
+def build_group_runner(
+    settings: RunSettings, generator: Generator, renderer: Renderer, runner: ToolRunner, temperature: float
+) -> GroupRunner:
+    how = replace(sampling(settings, renderer), temperature=temperature)
+    return GroupRunner(generator, renderer, how, build_turns(settings, generator, renderer, runner, how))
 
 
 def tool_runner(settings: RunSettings) -> ToolRunner:

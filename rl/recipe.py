@@ -15,7 +15,7 @@ from distill.on_policy import build_objective, build_scorer, build_signal, check
 from distill.teacher_checkpoints import untrained_teacher
 from rewards.isolation import RewardPool
 from rewards.plugins import load_plugin
-from rl.assembly import build_frozen, build_generator, build_learner, build_turns, engine_preload, tool_runner
+from rl.assembly import build_frozen, build_generator, build_group_runner, build_learner, engine_preload, tool_runner
 from rl.checkpoint import Checkpoint, newest_checkpoint
 from rl.cluster import Cluster, RayFrozenModel, RayGenerator, RayLearner, RayObject
 from rl.config.settings import RunSettings
@@ -113,12 +113,15 @@ class Recipe:
         async with pool, tool_runner(settings) as runner:
             rollout = settings.rollout
             grader = Grader(pool, coin_flip=rewards.coin_flip, over_limit=rollout.over_limit, penalty=rollout.over_limit_penalty)
-            turns = build_turns(settings, generator, renderer, runner)
+            training, evaluating = (
+                build_group_runner(settings, generator, renderer, runner, temperature)
+                for temperature in (rollout.temperature, settings.evaluation_temperature)
+            )
             learner = RayLearner(trainer, generator)
             rewarded = SapoSignal(settings.objective.advantage, settings.rollout.max_tokens, reference, keep_ungraded=bool(scorers))
             signal = build_signal(settings, rewarded, start, scorers)
             session = Session(
-                settings, self._tasks, generator, turns, learner, signal, grader, renderer, once.records, once.display, interruption
+                settings, self._tasks, training, evaluating, learner, signal, grader, renderer, once.records, once.display, interruption
             )
             if settings.uses_loop:
                 await session.reinforce(policy_key(start), self._checkpoint)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from rewards.judge.budget import spent
-from rl.assembly import sampling
 from rl.checkpoint import Checkpoint, Progress, write_checkpoint
 from rl.config.settings import RunSettings
 from rl.evaluate import attempt_all, check_ungraded
@@ -23,10 +22,8 @@ from rl.records.run_records import Records
 from rl.records.stats import StepGroups, StepTimes, judge_stats, learner_stats, step_stats
 from rl.signal import Signal
 from rl.stream import GroupStream
-from rollouts.generator import Generator
-from rollouts.group import run_group, run_tool_group
+from rollouts.group import GroupRunner
 from rollouts.render import Renderer
-from rollouts.turns import TurnLoop
 from tasks.build import Task, training_problems
 from tasks.mixture import slots
 from tasks.problem import Problem
@@ -54,8 +51,8 @@ class Session:
         self,
         settings: RunSettings,
         tasks: Mapping[str, Task],
-        generator: Generator,
-        turns: TurnLoop,
+        training: GroupRunner,
+        evaluating: GroupRunner,
         learner: TrainedPolicy,
         signal: Signal,
         grader: Grader,
@@ -66,8 +63,8 @@ class Session:
     ) -> None:
         self._settings = settings
         self._tasks = tasks
-        self._generator = generator
-        self._turns = turns
+        self._training = training
+        self._evaluating = evaluating
         self._learner = learner
         self._signal = signal
         self._grader = grader
@@ -77,7 +74,6 @@ class Session:
         self._interruption = interruption
         self._train_s = 0.0
         self._sampled_at = self._graded_at = 0.0
-        self._sampling = sampling(settings, renderer)
 
     async def reinforce(self, policy_key: str, checkpoint: Checkpoint | None) -> None:
         if checkpoint is not None:
@@ -98,7 +94,7 @@ class Session:
         self._display.stage("answers to compare", len(problems))
 
         async def attempt(problem: Problem, samples: int) -> GradedGroup:
-            group = await self._attempt(problem, samples, "answered", training=True)
+            group = await self._attempt(self._training, problem, samples, "answered", training=True)
             self._display.advance()
             return group
 
@@ -115,7 +111,8 @@ class Session:
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
         rollout = self._settings.rollout
-        manner = f"{self._sampling} {rollout.limits} {rollout.tools} {rollout.max_model_len} {settings.drop_unsolved} {graders(problems)}"
+        how = self._training.sampling
+        manner = f"{how} {rollout.limits} {rollout.tools} {rollout.max_model_len} {settings.drop_unsolved} {graders(problems)}"
         key = table_key(policy_key, problems, waves(settings), manner)
         table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
         limit = self._settings.rewards.max_ungraded_share
@@ -189,7 +186,7 @@ class Session:
             self._display.stage(f"evaluation {stage} training", len(problems))
 
         async def attempt(problem: Problem, samples: int) -> GradedGroup:
-            group = await self._attempt(problem, samples, "evaluation", training=False)
+            group = await self._attempt(self._evaluating, problem, samples, "evaluation", training=False)
             if stage != "during":
                 self._display.advance()
             return group
@@ -206,17 +203,14 @@ class Session:
         return max(1, 2 * rollout.replicas * rollout.max_num_seqs // samples)
 
     async def _train_attempt(self, problem: Problem, position: int) -> GradedGroup:
-        return await self._attempt(problem, self._settings.rollout.group_size, f"train/{position}", training=True)
+        return await self._attempt(self._training, problem, self._settings.rollout.group_size, f"train/{position}", training=True)
 
     async def _filter_attempt(self, problem: Problem, samples: int, wave: int) -> GradedGroup:
-        return await self._attempt(problem, samples, f"filter/{wave}" if wave else "filter", training=False)
+        return await self._attempt(self._training, problem, samples, f"filter/{wave}" if wave else "filter", training=False)
 
-    async def _attempt(self, problem: Problem, size: int, stream: str, *, training: bool) -> GradedGroup:
+    async def _attempt(self, runner: GroupRunner, problem: Problem, size: int, stream: str, *, training: bool) -> GradedGroup:
         named = f"{self._settings.seed}/{stream}"
-        if problem.tools:
-            group = await run_tool_group(problem, size, self._turns, named)
-        else:
-            group = await run_group(problem, size, self._generator, self._renderer, self._sampling, named)
+        group = await runner.run(problem, size, named)
         self._sampled_at = time.monotonic()
         graded = await self._grader.grade_group(group, named, training=training)
         if not self._graded_at:

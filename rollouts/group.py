@@ -1,6 +1,7 @@
 """One problem to a group of rollouts."""
 
 import asyncio
+from dataclasses import dataclass
 
 from rollouts.generator import Continuation, Generator, Request, Sampling
 from rollouts.render import Renderer
@@ -8,6 +9,21 @@ from rollouts.rollout import Given, Rollout, RolloutGroup, Sampled
 from rollouts.seeds import request_seed
 from rollouts.turns import Opening, TurnLoop
 from tasks.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRunner:
+    """Makes groups of rollouts by one way of sampling; `turns` for problems with tools."""
+
+    generator: Generator
+    renderer: Renderer
+    sampling: Sampling
+    turns: TurnLoop
+
+    async def run(self, problem: Problem, size: int, stream: str) -> RolloutGroup:
+        if problem.tools:
+            return await run_tool_group(problem, size, self.turns, stream)
+        return await run_group(problem, size, self.generator, self.renderer, self.sampling, stream)
 
 
 async def run_group(problem: Problem, size: int, generator: Generator, renderer: Renderer, sampling: Sampling, stream: str) -> RolloutGroup:

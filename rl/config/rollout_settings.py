@@ -45,7 +45,7 @@ class RolloutSettings(Settings):
     replicas: Count = Field(1, description="number of generator actors")
     group_size: Count = Field(8, description="rollouts a problem; at least 2 where rewards are compared")
     max_tokens: Count = Field(128, description="sampled tokens a rollout at the most")
-    temperature: Positive = Field(1.0, description="sampling temperature in training and evaluation")
+    temperature: Positive = Field(1.0, description="sampling temperature in training")
     max_model_len: Count = Field(1024, description="longest sequence of the engine, prompt included")
     max_num_seqs: Count = Field(256, description="sequences that an engine works on at one time")
     kv_cache_mib: Count = Field(64, description="MiB of the engine's key-value cache (on the CPU)")
@@ -62,3 +62,4 @@ class EvaluationSettings(Settings):
     every: Count = Field(20, description="steps between evaluations during training")
     samples: Count = Field(4, description="samples a held-out problem during training")
     final_samples: Count = Field(16, description="samples a held-out problem before and after")
+    temperature: NonNegative | None = Field(None, description="sampling temperature of evaluations, 0 for greedy; null: that of training")

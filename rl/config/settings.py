@@ -147,6 +147,10 @@ class RunSettings(Settings):
         return not self.distillation.teachers or self.distillation.reward_weight > 0
 
     @property
+    def evaluation_temperature(self) -> float:
+        return self.rollout.temperature if self.evaluation.temperature is None else self.evaluation.temperature
+
+    @property
     def uses_loop(self) -> bool:
         """Whether the policy is updated on what it sampled itself."""
         return self.method == "rl" and self.further_supervised_s is None

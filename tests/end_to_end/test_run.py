@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -48,9 +49,9 @@ def metrics(folder: Path, name: str) -> list[dict[str, float]]:
     return [{k: v for k, v in json.loads(line).items() if not k.startswith("time/") and not k.endswith("_s")} for line in lines]
 
 
-def evaluations(folder: Path, name: str) -> list[object]:
+def evaluations(folder: Path, name: str) -> list[tuple[int, str, list[dict[str, Any]]]]:
     lines = (folder / "runs" / name / "evaluations.jsonl").read_text().splitlines()
-    return [[e["step"], e["stage"], e["scores"]] for e in map(json.loads, lines)]
+    return [(e["step"], e["stage"], e["scores"]) for e in map(json.loads, lines)]
 
 
 def wait_for_step(folder: Path, name: str, step: int, process: subprocess.Popen[bytes]) -> None:
@@ -143,6 +144,16 @@ def test_a_reference_term_starts_at_zero(uninterrupted: Path) -> None:
     assert result.returncode == 0, result.stderr[-4000:]
     (step,) = metrics(uninterrupted, "reference")
     assert abs(step["learner/reference_kl"]) < 1e-6
+
+
+def test_an_evaluation_may_be_greedy_where_training_is_not(uninterrupted: Path) -> None:
+    result = finish(uninterrupted, "name=greedy", "loop.steps=1", "evaluation.temperature=0", "evaluation.final_samples=8")
+    assert result.returncode == 0, result.stderr[-4000:]
+    for _, _, scores in evaluations(uninterrupted, "greedy"):
+        assert all(score["num_right"] in (0, 8) for score in scores)
+    records = (uninterrupted / "runs" / "greedy" / "rollouts" / "step_000001.jsonl").read_text().splitlines()
+    said = {(record["problem_id"], record["answer_text"] + record["thinking"]) for record in map(json.loads, records)}
+    assert len(said) > len({problem for problem, _ in said})
 
 
 def test_the_control_trains_on_the_demonstrations_instead(uninterrupted: Path) -> None:

@@ -53,6 +53,13 @@ def test_sapo_temperatures_are_the_actors_and_not_the_policy_losss() -> None:
     assert actor.loss_agg_mode == "seq-mean-token-mean"
 
 
+@pytest.mark.parametrize(("given", "samples", "temperature"), [((), True, 0.8), (("evaluation.temperature=0",), False, 0.0)])
+def test_evaluations_have_a_temperature_of_their_own(given: tuple[str, ...], samples: bool, temperature: float) -> None:
+    rollout = composed("rollout.temperature=0.8", *given).actor_rollout_ref.rollout
+    assert rollout.temperature == 0.8
+    assert (rollout.val_kwargs.do_sample, rollout.val_kwargs.temperature) == (samples, temperature)
+
+
 def test_grpo_clips_as_ours_does_without_the_dual_clip() -> None:
     actor = composed("objective.name=grpo", "objective.clip_low=0.1", "objective.clip_high=0.3").actor_rollout_ref.actor
     assert (actor.policy_loss.loss_mode, actor.clip_ratio_low, actor.clip_ratio_high) == ("vanilla", 0.1, 0.3)

@@ -210,8 +210,8 @@ def _rollout(settings: RunSettings, on_cpu: bool) -> dict[str, Json]:
         f"{ROLLOUT}.seed": settings.seed,
         f"{ROLLOUT}.calculate_log_probs": True,
         f"{ROLLOUT}.val_kwargs.n": settings.evaluation.samples,
-        f"{ROLLOUT}.val_kwargs.do_sample": True,
-        f"{ROLLOUT}.val_kwargs.temperature": rollout.temperature,
+        f"{ROLLOUT}.val_kwargs.do_sample": settings.evaluation_temperature > 0,
+        f"{ROLLOUT}.val_kwargs.temperature": settings.evaluation_temperature,
     }
 
 
