@@ -1,7 +1,7 @@
 """Which curves a report shows, and what they are made of."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rl.records.evaluation_record import Evaluation
 from rl.records.rise import accuracy_interval
@@ -12,12 +12,13 @@ from rl.report.chart import NUM_COLOURS, ChartSpec, Series
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A chart of named metrics. `prefix*` takes every metric that starts so."""
+    """A chart of named metrics. `prefix*` takes every metric that starts so. With `compared`, controls are laid over it, dashed."""
 
     title: str
     metrics: Mapping[str, str]
     note: str = ""
     share: bool = False
+    compared: bool = False
 
 
 _CURVES = (
@@ -28,6 +29,7 @@ _CURVES = (
         "Tool calls by calls needed",
         {"rollout/calls_expected_*": " needed"},
         "executed calls a rollout, on problems that take none, one, two ... by the expert's estimate",
+        compared=True,
     ),
     Curve("Entropy", {"learner/entropy": "entropy"}, "nats a sampled token"),
     Curve(
@@ -67,7 +69,8 @@ def curves(run: RunFolder, controls: Sequence[RunFolder]) -> list[ChartSpec]:
     """The charts for which there are values: held-out accuracy first, then the loop, then training outside of it."""
     metrics = run.metrics()
     charts = [*heldout_curves(run, controls)]
-    charts += [_chart(curve, metrics) for curve in _CURVES]
+    laid_over = {control.path.name: control.metrics() for control in controls}
+    charts += [_with_controls(_chart(curve, metrics), curve, laid_over) for curve in _CURVES]
     charts += [_stage_seconds(metrics)]
     charts += [_chart(curve, run.training(stage)) for stage, curve in _TRAINING]
     return [chart for chart in charts if any(series.xs for series in chart.series)]
@@ -107,6 +110,17 @@ def _chart(curve: Curve, steps: Sequence[StepMetrics]) -> ChartSpec:
         labels = {name: label for name, label in labels.items() if label == "mean"} or dict(list(labels.items())[:NUM_COLOURS])
     series = tuple(_series(name, label, steps, colour) for colour, (name, label) in enumerate(labels.items()))
     return ChartSpec(curve.title, series, note=curve.note, share=curve.share)
+
+
+def _with_controls(chart: ChartSpec, curve: Curve, controls: Mapping[str, Sequence[StepMetrics]]) -> ChartSpec:
+    if not curve.compared:
+        return chart
+    series = [
+        replace(series, label=f"{series.label}, {name}", dashed=True)
+        for name, metrics in controls.items()
+        for series in _chart(curve, metrics).series
+    ]
+    return replace(chart, series=(*chart.series, *series))
 
 
 def _series(name: str, label: str, steps: Sequence[StepMetrics], colour: int) -> Series:
