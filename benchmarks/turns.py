@@ -24,7 +24,7 @@ from rollouts.render import Renderer
 from rollouts.rollout import Rollout
 from rollouts.tools.calls import MalformedCall
 from rollouts.tools.runner import Response, ToolRunner
-from rollouts.turns import TurnLoop
+from rollouts.turns import Opening, TurnLoop
 from rollouts.vllm_engine import VllmGenerator, VllmSettings
 from tasks.build import build_task
 from tasks.message import ToolCall
@@ -107,14 +107,14 @@ class CachedTokens:
 async def play(
     turns: TurnLoop, problems: Sequence[Problem], samples: int, stream: str, ended: Callable[[], None]
 ) -> tuple[float, list[Rollout]]:
-    async def one(problem: Problem, index: int) -> Rollout:
+    async def one(opening: Opening, index: int) -> Rollout:
         try:
-            return await turns.rollout(turns.opening(problem), index, stream)
+            return await turns.rollout(opening, index, stream)
         finally:
             ended()
 
     started = time.perf_counter()
-    rollouts = await asyncio.gather(*(one(problem, index) for problem in problems for index in range(samples)))
+    rollouts = await asyncio.gather(*(one(opening, index) for opening in map(turns.opening, problems) for index in range(samples)))
     return time.perf_counter() - started, rollouts
 
 

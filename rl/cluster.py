@@ -27,6 +27,8 @@ from rollouts.generator import Generated, Generator, Request
 OBJECT_STORE_MIB = 256
 # Less than a step of an engine takes.
 TRAVEL_TOGETHER_S = 0.01
+# Samples under way beyond those of another replica that cost more time than what a replica has cached saves.
+MUCH_BUSIER = 32
 # For how long a thread of OpenMP waits awake for the next piece: longer than the gaps within a step, far shorter than those between steps.
 # Asleep at once (OMP_WAIT_POLICY=passive), a step of a small policy takes a quarter longer; awake for ever, it takes others their cores.
 SPINS = "10000"
@@ -142,7 +144,8 @@ class _Host:
 
 
 class RayGenerator(Generator):
-    """Generator replicas as one. Each request goes to the replica with the fewest samples under way, later ones of its affinity with it.
+    """Generator replicas as one. Each request goes to the replica with the fewest samples under way, later ones of its affinity with it
+    unless that has `MUCH_BUSIER` more than another.
 
     A call of an actor costs as much as sampling many tokens, so requests travel together: those made in the same turn of the event loop
     where nothing is under way, and otherwise those of `TRAVEL_TOGETHER_S`.
@@ -151,8 +154,9 @@ class RayGenerator(Generator):
     def __init__(self, replicas: Sequence[Any]) -> None:
         self._replicas = list(replicas)
         self._under_way = [0] * len(self._replicas)
-        # Since the weights were last published: what a replica had cached before is gone.
+        # Since the weights were last published, which empties the replicas' caches.
         self._place_of: dict[str, int] = {}
+        self._given = [0] * len(self._replicas)
         self._waiting: list[tuple[Request, asyncio.Future[Generated]]] = []
         self._running: set[asyncio.Task[None]] = set()
 
@@ -171,6 +175,7 @@ class RayGenerator(Generator):
 
     async def publish_reference(self, weights: Any, version: int) -> None:
         self._place_of.clear()
+        self._given = [0] * len(self._replicas)
         await _all_of(replica.call.remote("publish", weights, version) for replica in self._replicas)
 
     async def close(self) -> None:
@@ -181,6 +186,7 @@ class RayGenerator(Generator):
         for request, future in self._waiting:
             place = self._place(request.affinity)
             self._under_way[place] += request.count
+            self._given[place] += request.count
             future.add_done_callback(partial(self._ended, place, request.count))
             shares[place].append((request, future))
         self._waiting = []
@@ -191,8 +197,10 @@ class RayGenerator(Generator):
                 task.add_done_callback(self._running.discard)
 
     def _place(self, affinity: str) -> int:
-        idlest = self._under_way.index(min(self._under_way))
-        return self._place_of.setdefault(affinity, idlest) if affinity else idlest
+        # Rollouts whose tools run have nothing under way, but come back: of equals, the one that was given less.
+        idlest = min(range(len(self._replicas)), key=lambda place: (self._under_way[place], self._given[place]))
+        known = self._place_of.setdefault(affinity, idlest) if affinity else idlest
+        return known if self._under_way[known] - self._under_way[idlest] <= MUCH_BUSIER else idlest
 
     def _ended(self, place: int, samples: int, _: object) -> None:
         self._under_way[place] -= samples

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import PIL.ExifTags
 import PIL.Image
-from transformers import AutoImageProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
 
 from tasks.message import ImagePart, Json, Message, TextPart, text_message
 
@@ -80,8 +81,12 @@ class Renderer:
         return expanded
 
     def seen(self, images: Sequence[PIL.Image.Image]) -> tuple[PIL.Image.Image, ...]:
-        """Images no larger than the policy sees them: its processor makes the same patches of these, from far fewer bytes."""
-        return tuple(_shrunk(image, self._image_processor) for image in images)
+        """Images as small as they may be for the policy's processor to make the same patches of them: they travel with every request."""
+        return tuple(_shrunk(image, self._image_processor) for image in images) if self._has_vision else tuple(images)
+
+    @cached_property
+    def _has_vision(self) -> bool:
+        return hasattr(AutoConfig.from_pretrained(self._path), "vision_config")
 
     @cached_property
     def _image_processor(self) -> AutoImageProcessor:
@@ -113,20 +118,24 @@ class Renderer:
 
 
 def _shrunk(image: PIL.Image.Image, processor: AutoImageProcessor) -> PIL.Image.Image:
-    """By the processor's own resizing, which leaves alone what has its size; other processors get the image as it is."""
+    """Resized as the processor would, where that takes at least half of the pixels away and what comes out it would not resize again."""
     from torchvision.transforms.functional import pil_to_tensor
     from transformers.image_utils import SizeDict
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor, smart_resize
 
-    if not isinstance(processor, Qwen2VLImageProcessor) or image.mode != "RGB" or image.getexif():
+    if not isinstance(processor, Qwen2VLImageProcessor) or not processor.do_resize or image.mode != "RGB" or _is_turned(image):
         return image
-    limits = processor.size
-    factor = processor.patch_size * processor.merge_size
-    height, width = smart_resize(image.height, image.width, factor, limits.shortest_edge, limits.longest_edge)
-    if height * width >= image.height * image.width:
+    limits = (processor.patch_size * processor.merge_size, processor.size.shortest_edge, processor.size.longest_edge)
+    height, width = smart_resize(image.height, image.width, *limits)
+    # A narrow strip is made as wide as a patch, which may take it over the limit again.
+    if 2 * height * width > image.height * image.width or smart_resize(height, width, *limits) != (height, width):
         return image
     resized = processor.resize(pil_to_tensor(image), SizeDict(height=height, width=width), processor.resample)
     return PIL.Image.fromarray(resized.permute(1, 2, 0).numpy())
+
+
+def _is_turned(image: PIL.Image.Image) -> bool:
+    return bool(image.getexif().get(PIL.ExifTags.Base.Orientation, 1) != 1)
 
 
 def _as_chat(message: Message) -> dict[str, object]:

@@ -167,6 +167,9 @@ def _schedule(settings: RunSettings) -> Iterator[str]:
         yield f"checkpoint.every={settings.checkpoint.every} is more than loop.steps={steps}: what is interrupted starts again"
     if settings.evaluation.every >= steps:
         yield f"evaluation.every={settings.evaluation.every} is not below loop.steps={steps}: no evaluation during training"
+    most = max(settings.evaluation.samples, settings.evaluation.final_samples)
+    if settings.evaluation.temperature == 0 and most > 1:
+        yield f"evaluation.temperature=0 gives the same answer to each of evaluation's {most} samples: 1 is as good"
     updates = steps * settings.learner.mini_batches
     if settings.learner.optimizer.warmup_steps >= updates:
         yield f"learner.optimizer.warmup_steps={settings.learner.optimizer.warmup_steps} is all of the {updates} optimizer steps"

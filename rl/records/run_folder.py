@@ -141,7 +141,9 @@ class RunFolder:
         if not self.config_path.exists():
             return
         there, now = _flat(self.config()), _flat(yaml.safe_load(yaml.safe_dump(dict(config))))
-        differing = [key for key in {**there, **now} if key.split(".")[0] not in FREE_KEYS and there.get(key) != now.get(key)]
+        # A key that a folder of an older version lacks is as one that is null.
+        known = [key for key in {**there, **now} if key.split(".")[0] not in FREE_KEYS]
+        differing = [key for key in known if there.get(key, "null") != now.get(key, "null")]
         if differing:
             lines = [f"  {key}: {there.get(key, '(absent)')} there, {now.get(key, '(absent)')} now" for key in differing[:20]]
             lines += [f"  and {len(differing) - 20} more"] if len(differing) > 20 else []

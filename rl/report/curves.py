@@ -69,7 +69,7 @@ def curves(run: RunFolder, controls: Sequence[RunFolder]) -> list[ChartSpec]:
     """The charts for which there are values: held-out accuracy first, then the loop, then training outside of it."""
     metrics = run.metrics()
     charts = [*heldout_curves(run, controls)]
-    laid_over = {control.path.name: control.metrics() for control in controls}
+    laid_over = [(control.path.name, control.metrics()) for control in controls]
     charts += [_with_controls(_chart(curve, metrics), curve, laid_over) for curve in _CURVES]
     charts += [_stage_seconds(metrics)]
     charts += [_chart(curve, run.training(stage)) for stage, curve in _TRAINING]
@@ -112,13 +112,16 @@ def _chart(curve: Curve, steps: Sequence[StepMetrics]) -> ChartSpec:
     return ChartSpec(curve.title, series, note=curve.note, share=curve.share)
 
 
-def _with_controls(chart: ChartSpec, curve: Curve, controls: Mapping[str, Sequence[StepMetrics]]) -> ChartSpec:
+def _with_controls(chart: ChartSpec, curve: Curve, controls: Iterable[tuple[str, Sequence[StepMetrics]]]) -> ChartSpec:
+    """What the run shows, in the same colours; what only a control has is left out."""
     if not curve.compared:
         return chart
+    colour_of = {series.label: series.colour for series in chart.series}
     series = [
-        replace(series, label=f"{series.label}, {name}", dashed=True)
-        for name, metrics in controls.items()
+        replace(series, label=f"{series.label}, {name}", colour=colour_of[series.label], dashed=True)
+        for name, metrics in controls
         for series in _chart(curve, metrics).series
+        if series.label in colour_of
     ]
     return replace(chart, series=(*chart.series, *series))
 

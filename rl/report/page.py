@@ -37,6 +37,7 @@ _FACTS = {
     "max lag": "loop.max_lag",
     "learning rate": "learner.optimizer.lr",
     "temperature": "rollout.temperature",
+    "temperature of evaluations": "evaluation.temperature",
     "seed": "seed",
 }
 

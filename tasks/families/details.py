@@ -80,6 +80,8 @@ class Details:
             raise ValueError(f"near={self.near} is a share, from 0 to 1")
         if not 0 <= self.glance <= (1 if self.which else 0):
             raise ValueError(f"glance={self.glance} is a share, from 0 to 1, and above 0 only with which=true")
+        if self.which and self.digits < 3:
+            raise ValueError(f"digits={self.digits}: with which=true three at least, or two plates could have the same")
         if not 2 <= self.digits <= len(GLYPHS):
             raise ValueError(f"digits={self.digits}: two digits to tell apart at least, and ten at the most")
         if not 0 <= self.shift <= REACH - LABEL[1] // 2:

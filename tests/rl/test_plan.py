@@ -172,6 +172,7 @@ def test_the_default_preset_has_nothing_to_warn_of() -> None:
         (["objective.tau_neg=0.95"], "objective.tau_neg=0.95 is below objective.tau_pos=1.0"),
         (["objective.name=gspo"], "GSPO's ratio is of a whole sequence"),
         (["rollout.group_size=2"], "rollout.group_size=2: the baseline is a mean of so few"),
+        (["evaluation.temperature=0"], "evaluation.temperature=0 gives the same answer to each of evaluation's 16 samples"),
         (["loop.groups_per_batch=4"], "tasks.algebra has 1 of 4 groups in a batch, too few for one in each of learner.mini_batches=2"),
         (["tasks.logic.pool=7"], "tasks.logic.pool=7 is smaller than its 8 groups in a batch"),
         (["loop.steps=10"], "checkpoint.every=20 is more than loop.steps=10"),

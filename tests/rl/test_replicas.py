@@ -103,6 +103,27 @@ async def test_requests_of_one_affinity_stay_on_a_replica_until_the_weights_chan
     await large
 
 
+async def test_a_replica_that_is_much_busier_gives_its_affinity_away() -> None:
+    replicas = [Replica(), Replica()]
+    generator = RayGenerator(replicas)
+    pending = [asyncio.create_task(generator.generate(request(1, "a"))) for _ in range(64)]
+    await asyncio.sleep(0.05)
+    assert [len(replica.served) for replica in replicas] == [48, 16], "33 more than the other is too many, one by one from there"
+    for replica in replicas:
+        replica.ends.set()
+    await asyncio.gather(*pending)
+
+
+async def test_a_new_affinity_goes_where_fewer_rollouts_are_even_while_all_of_them_wait_for_tools() -> None:
+    replicas = [Replica(), Replica()]
+    for replica in replicas:
+        replica.ends.set()
+    generator = RayGenerator(replicas)
+    await asyncio.gather(*(generator.generate(request(1, "a")) for _ in range(4)))
+    await asyncio.gather(*(generator.generate(request(1, "b")) for _ in range(4)))
+    assert [{asked.affinity for asked in replica.served} for replica in replicas] == [{"a"}, {"b"}]
+
+
 async def test_requests_made_while_others_are_under_way_travel_together() -> None:
     replica = Replica()
     generator = RayGenerator([replica])

@@ -75,10 +75,10 @@ def test_calls_are_drawn_over_training_by_the_calls_that_problems_need(run: RunF
 def test_the_calls_of_a_control_are_laid_over_them(run: RunFolder, tmp_path: Path) -> None:
     control = RunFolder(tmp_path / "without")
     with control.claimed(config_of("without", tasks={"details": {}})), Records(control) as records:
-        records.log(1, {"rollout/calls_expected_2": 1.5, "rollout/length_mean": 40.0})
+        records.log(1, {"rollout/calls_expected_2": 1.5, "rollout/calls_expected_3": 3.0, "rollout/length_mean": 40.0})
     charts = {chart.title: chart for chart in curves(run, (control,))}
-    shown = [(series.label, series.dashed, series.ys) for series in charts["Tool calls by calls needed"].series]
-    assert shown == [("0 needed", False, (0.5, 0.25)), ("2 needed", False, (1.0, 2.0)), ("2 needed, without", True, (1.5,))]
+    shown = [(series.label, series.dashed, series.colour, series.ys) for series in charts["Tool calls by calls needed"].series]
+    assert shown == [("0 needed", False, 0, (0.5, 0.25)), ("2 needed", False, 1, (1.0, 2.0)), ("2 needed, without", True, 1, (1.5,))]
     assert "Response length" not in charts, "the run itself has none, and that chart is not a comparison"
 
 

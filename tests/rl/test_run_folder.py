@@ -54,6 +54,19 @@ def hold(path: Path, ready: Connection) -> None:
         ready.recv()
 
 
+def test_a_folder_from_before_a_key_that_is_null_goes_on(tmp_path: Path):
+    folder = RunFolder(tmp_path / "one")
+    with folder.claimed(config_of("one")):
+        pass
+    with folder.claimed(config_of("one", evaluation={"temperature": None})):
+        pass
+    with (
+        pytest.raises(RunFolderError, match="evaluation.temperature: null there, 0.5 now"),
+        folder.claimed(config_of("one", evaluation={"temperature": 0.5})),
+    ):
+        pass
+
+
 def test_a_folder_in_use_by_another_process_is_refused_and_free_after_a_kill(tmp_path: Path):
     folder = RunFolder(tmp_path / "one")
     context = multiprocessing.get_context("spawn")

@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoImageProcessor
 
@@ -36,6 +37,8 @@ def policy(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=40, deadline=None)
+@example(width=838, height=22)  # resized, it would be resized again
+@example(width=512, height=32)
 @given(width=sides, height=sides)
 def test_the_patches_of_an_image_as_it_is_seen_are_those_of_the_image(policy: Path, width: int, height: int) -> None:
     image = noise(width, height)
@@ -58,3 +61,33 @@ def test_a_small_image_stays_as_it_is_and_a_large_one_shrinks(policy: Path) -> N
     seen = Renderer(policy).seen([small, large])
     assert seen[0] is small
     assert seen[1].width * seen[1].height <= MAX_PIXELS
+
+
+def test_a_photograph_that_says_no_more_than_its_camera_shrinks_and_a_turned_one_does_not(policy: Path) -> None:
+    camera, turned = noise(700, 700), noise(700, 700)
+    camera.getexif()[PIL.ExifTags.Base.Make] = "a camera"
+    turned.getexif()[PIL.ExifTags.Base.Orientation] = 6
+    seen = Renderer(policy).seen([camera, turned])
+    assert seen[0].size == (96, 96)
+    assert seen[1] is turned
+
+
+def test_a_processor_that_does_not_resize_gets_the_image_whole(policy: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "whole"
+    shutil.copytree(policy, folder)
+    path = folder / "processor_config.json"
+    config = json.loads(path.read_text())
+    config["image_processor"]["do_resize"] = False
+    path.write_text(json.dumps(config))
+    image = noise(640, 640)
+    assert Renderer(folder).seen([image]) == (image,)
+
+
+def test_a_text_only_checkpoint_leaves_images_to_the_engines_complaint(policy: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "text"
+    shutil.copytree(policy, folder)
+    (folder / "processor_config.json").unlink()
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    (folder / "config.json").write_text(json.dumps({**text, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}))
+    image = noise(640, 640)
+    assert Renderer(folder).seen([image]) == (image,)

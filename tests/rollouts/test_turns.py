@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,44 @@ def run(
             return await loop.rollout(loop.opening(asked or problem(images)), 0, "s")
 
     return asyncio.run(roll())
+
+
+class Watched(Recitation):
+    """Keeps the sizes of the images that each request brought, and the affinities."""
+
+    sizes: list[tuple[tuple[int, int], ...]]
+    affinities: list[str]
+
+    async def generate(self, request: Request) -> Generated:
+        self.sizes.append(tuple(image.size for image in request.images))
+        self.affinities.append(request.affinity)
+        return await super().generate(request)
+
+
+def test_the_engine_gets_images_as_the_policy_sees_them_and_tools_and_learner_have_them_whole(tiny_policy: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(tiny_policy, folder)
+    path = folder / "processor_config.json"
+    config = json.loads(path.read_text())
+    config["image_processor"]["size"]["longest_edge"] = 9216
+    path.write_text(json.dumps(config))
+    renderer = Renderer(folder)
+    parts = (ImagePart(picture(500, 500)), TextPart("How many?"))
+    large = Problem("p/large", (Message("user", parts),), CountTarget(3), "count", "p", OFFERED)  # type: ignore[arg-type]
+
+    async def roll() -> tuple[Watched, Rollout]:
+        small: Mapping[str, Mapping[str, int]] = {ZOOM: {"min_tokens": 1}}
+        async with ToolRunner(5.0, settings=small) as runner:  # type: ignore[arg-type]
+            engine = Watched(renderer, (zoom((0, 0, 64, 64)), zoom((0, 0, 1000, 64)), "3"))
+            engine.sizes, engine.affinities = [], []
+            loop = TurnLoop(engine, renderer, runner, Sampling(5000, 1.0, renderer.banned_ids, renderer.stop_ids), WIDE)
+            return engine, await loop.rollout(loop.opening(large), 0, "s")
+
+    engine, rollout = asyncio.run(roll())
+    assert rollout.status == "complete"
+    assert engine.sizes == [((96, 96),), ((96, 96), (32, 32)), ((96, 96), (32, 32), (512, 32))]
+    assert [image.size for image in rollout.images] == [(500, 500), (32, 32), (512, 32)]
+    assert engine.affinities == ["p/large"] * 3
 
 
 def observations(rollout: Rollout) -> list[Given]:

@@ -104,6 +104,7 @@ def test_a_crop_holds_the_whole_label() -> None:
         {"near": 2.0},
         {"glance": 0.5},
         {"which": True, "glance": 2.0},
+        {"which": True, "digits": 2},
     ],
 )
 def test_impossible_options_are_errors(options: dict[str, float]) -> None:
