@@ -61,7 +61,7 @@ def test_a_folder_from_before_a_key_that_is_null_goes_on(tmp_path: Path):
     with folder.claimed(config_of("one", evaluation={"temperature": None})):
         pass
     with (
-        pytest.raises(RunFolderError, match="evaluation.temperature: null there, 0.5 now"),
+        pytest.raises(RunFolderError, match=r"evaluation\.temperature: null there, 0\.5 now"),
         folder.claimed(config_of("one", evaluation={"temperature": 0.5})),
     ):
         pass
