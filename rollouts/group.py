@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from rollouts.generator import Continuation, Generator, Request, Sampling
-from rollouts.render import Renderer
+from rollouts.render import Renderer, check_alignment
 from rollouts.rollout import Given, Rollout, RolloutGroup, Sampled
 from rollouts.seeds import request_seed
 from rollouts.turns import Opening, TurnLoop
@@ -32,9 +32,11 @@ async def run_group(problem: Problem, size: int, generator: Generator, renderer:
     Whatever goes wrong is a failure of this group, in words, never the end of the run.
     """
     try:
-        images = renderer.seen([image for message in problem.messages for image in message.images])
-        request = Request(renderer.prompt_ids(problem.messages), images, sampling, size, request_seed(stream, problem.id))
+        images = [image for message in problem.messages for image in message.images]
+        compact = renderer.prompt_ids(problem.messages)
+        request = Request(compact, renderer.seen(images), sampling, size, request_seed(stream, problem.id))
         generated = await generator.generate(request)
+        check_alignment(generated.prompt_ids, renderer.expanded(compact, images), images)
         prompt = Given(problem.messages, generated.prompt_ids)
         rollouts = tuple(_rollout(problem, i, prompt, c, renderer) for i, c in enumerate(generated.continuations))
     except Exception as error:

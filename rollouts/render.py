@@ -117,6 +117,15 @@ class Renderer:
         return str(self._tokenizer.decode(list(token_ids), skip_special_tokens=False))
 
 
+def check_alignment(engine_ids: Sequence[int], learner_ids: Sequence[int], images: Sequence[PIL.Image.Image]) -> None:
+    """Raises `ValueError` where the learner would train on other ids than the engine sampled after."""
+    if tuple(engine_ids) != tuple(learner_ids):
+        raise ValueError(
+            f"the engine read a prompt of {len(engine_ids)} tokens, of which the learner would make {len(learner_ids)}: they expand the "
+            f"placeholders of images of {', '.join(f'{image.width} x {image.height}' for image in images)} pixels otherwise"
+        )
+
+
 def _shrunk(image: PIL.Image.Image, processor: AutoImageProcessor) -> PIL.Image.Image:
     """Resized as the processor would, where that takes at least half of the pixels away and what comes out it would not resize again."""
     from torchvision.transforms.functional import pil_to_tensor

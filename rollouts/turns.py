@@ -1,7 +1,7 @@
 """The turn loop: the policy speaks, its tool calls run, it reads what they returned, until it answers or meets a limit.
 
 Token in - token out: what was sampled stays as sampled, and what tools returned is appended once, whole. Two strands of ids grow side by
-side: compact ones for the engine (a placeholder an image), expanded ones for the learner. That they say the same is asserted at every turn.
+side: compact ones for the engine (a placeholder an image), expanded ones for the learner. That they say the same is checked at every turn.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import PIL.Image
 
 from rollouts.generator import Continuation, Generator, Request, Sampling
-from rollouts.render import Renderer
+from rollouts.render import Renderer, check_alignment
 from rollouts.rollout import Given, Rollout, Sampled, Segment, Status
 from rollouts.seeds import request_seed
 from rollouts.tools.calls import MalformedCall, parse_calls
@@ -130,7 +130,7 @@ class TurnLoop:
             # What tools returned stays out: nobody answered to it.
             state.expanded = state.expanded[: -len(state.segments.pop().token_ids)]
             return "over_time"
-        assert generated.prompt_ids == state.expanded, "the engine expanded the images' placeholders otherwise than the learner will"
+        check_alignment(generated.prompt_ids, state.expanded, state.images)
         (continuation,) = generated.continuations
         self._append_turn(state, continuation)
         if continuation.finish == "length":

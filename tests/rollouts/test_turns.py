@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollouts.generator import Generated, Request, Sampling
+from rollouts.group import run_group
 from rollouts.recitation import Recitation
 from rollouts.render import Renderer
 from rollouts.rollout import Given, Rollout, Sampled
@@ -232,8 +233,12 @@ class _OtherExpansion(Recitation):
 
 def test_an_engine_that_expands_images_otherwise_is_caught_at_its_first_turn(renderer: Renderer) -> None:
     loop = TurnLoop(_OtherExpansion(renderer, ["3"]), renderer, ToolRunner(), Sampling(9), WIDE)
-    with pytest.raises(AssertionError, match="expanded the images' placeholders otherwise than the learner"):
+    with pytest.raises(ValueError, match="they expand the placeholders of images of 64 x 64 pixels otherwise"):
         asyncio.run(loop.rollout(loop.opening(problem()), 0, "s"))
+    sampling = Sampling(9, 1.0, renderer.banned_ids, renderer.stop_ids)
+    group = asyncio.run(run_group(problem(tools=()), 1, _OtherExpansion(renderer, ["3"]), renderer, sampling, "s"))
+    assert not group.rollouts
+    assert "64 x 64 pixels otherwise" in group.failures[0]
 
 
 async def test_others_go_on_while_one_waits_for_its_tool(renderer: Renderer) -> None:
