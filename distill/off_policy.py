@@ -10,7 +10,7 @@ from distill.teacher_answers import AnswerTable, TeacherAnswer
 from distill.worked_turns import WorkedTurns
 from distill.writers import Writer, Written
 from rewards.isolation import RewardPool
-from rewards.outcome import Grade, Outcome
+from rewards.outcome import Grade, Outcome, Ungraded
 from rewards.transcript import Transcript
 from rl.config.teaching_settings import OffPolicySettings, ThinkingMode
 from tasks.errors import TaskError
@@ -117,4 +117,5 @@ def _row(
         dropped_by=dropped,
         calling_turns=written.turns[:-1],
         mode=mode,
+        ungraded=f"{outcome.reason}: {outcome.detail}" if isinstance(outcome, Ungraded) else None,
     )

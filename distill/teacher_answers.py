@@ -14,6 +14,7 @@ from rl.records.json_lines import append_line, read_lines
 @dataclass(frozen=True, slots=True)
 class TeacherAnswer:
     """`sample` counts the answers of a problem, in all modes. `dropped_by` names the filter that dropped it; None where it is imitated.
+    `ungraded` says why no reward could grade it.
 
     `calling_turns` are the assistant's turns before the `answer`, each of which called tools.
 
@@ -35,6 +36,7 @@ class TeacherAnswer:
     dropped_by: str | None
     calling_turns: tuple[str, ...] = ()
     mode: ThinkingMode = "thinking"
+    ungraded: str | None = None
 
 
 _ROW = TypeAdapter(TeacherAnswer)

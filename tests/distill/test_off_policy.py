@@ -123,6 +123,17 @@ def test_a_problem_that_no_engine_takes_ends_nothing(tmp_path: Path) -> None:
     assert len(seen) == 4
 
 
+def test_the_row_of_an_ungraded_answer_says_why(tmp_path: Path) -> None:
+    class Late(ByWord):
+        async def grade_many(self, calls: Sequence[tuple[object, object, Transcript]]) -> list[Outcome]:
+            return [Ungraded("timeout", "no answer within 10 s"), *(await super().grade_many(calls))[1:]]
+
+    table = AnswerTable(tmp_path / "answers.jsonl", 3)
+    asked = collect_answers(SETTINGS, PROBLEMS, {"big": Scripted()}, {"sum": "big"}, Late(), table, "0", lambda: None)  # type: ignore[arg-type]
+    reasons = [row.ungraded for _, row in asyncio.run(asked)]
+    assert reasons == ["timeout: no answer within 10 s", None, None] * 4
+
+
 def test_both_modes_are_asked_each_from_its_own_stream_and_imitated_as_they_were_asked(tmp_path: Path) -> None:
     class Modal(Scripted):
         async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
