@@ -1,5 +1,6 @@
 """Training outside of the loop, in an actor: a run that is killed in the middle of it goes on from the newest checkpoint."""
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable
@@ -71,6 +72,8 @@ class ResumableTraining(Generic[ReportT]):
                 await write_checkpoint(folder, Progress(latest.step, {}, time.monotonic() - began), self._save, 1)
                 saved = latest.step
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # Another training of the run is not done, or this one never wrote a checkpoint.
+            self.unfinished.rmdir()
 
     async def _save(self, folder: Path) -> None:
         await self.actor.call("save", folder.resolve())
