@@ -1,4 +1,4 @@
-"""Our side of `trl_sapo.py`: vLLM generators, the signal, the learner, publishing; in one process or as Ray actors."""
+"""Our side of `trl_sapo.py`: generators, the signal, the learner, publishing; in one process or as Ray actors."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def _serve_actors(workload: Workload, line: Connection) -> None:
     from rl.cluster import Cluster, RayGenerator, RayLearner, RayObject
 
     with Cluster(on_cpu=True) as cluster:
-        generator = RayGenerator(cluster.actors(workload.replicas, preload="rollouts.vllm_engine"))
+        generator = RayGenerator(cluster.actors(workload.replicas, preload=f"rollouts.{workload.engine}_engine"))
         ranks = RayObject(cluster.actors(1, threads=workload.threads, preload="rl.training.learner"))
         await asyncio.gather(generator.start(lambda: build_generator(workload)), ranks.start(lambda: build_learner(workload)))
         learner = RayLearner(ranks, generator)
@@ -65,9 +65,13 @@ async def _serve_actors(workload: Workload, line: Connection) -> None:
 
 
 def build_generator(workload: Workload) -> "Generator":
+    from rollouts.torch_engine import TorchGenerator, TorchSettings
     from rollouts.vllm_engine import VllmGenerator, VllmSettings
 
-    return VllmGenerator(VllmSettings(workload.policy, max_model_len=MAX_MODEL_LEN, max_num_seqs=workload.prompts * GROUP_SIZE))
+    most = workload.prompts * GROUP_SIZE
+    if workload.engine == "torch":
+        return TorchGenerator(TorchSettings(workload.policy, max_model_len=MAX_MODEL_LEN, max_num_seqs=most))
+    return VllmGenerator(VllmSettings(workload.policy, max_model_len=MAX_MODEL_LEN, max_num_seqs=most))
 
 
 def build_learner(workload: Workload) -> "Learner":

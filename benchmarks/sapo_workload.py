@@ -24,7 +24,7 @@ class Workload:
     """A round answers `prompts` questions. `fixed` samples exactly `max_tokens` tokens, otherwise an answer ends where the policy ends it.
 
     `tasks` are algebra, or those of the preset `reasoning_rl` with images ("images") or without ("text"), at their weights: TRL refuses a
-    batch that has both. `threads` are the learner's.
+    batch that has both. `threads` are the learner's, `engine` is what samples on our side.
     """
 
     policy: Path
@@ -36,6 +36,7 @@ class Workload:
     compiled: bool
     replicas: int
     tasks: Literal["algebra", "images", "text"] = "algebra"
+    engine: Literal["vllm", "torch"] = "vllm"
     seed: int = 0
 
 

@@ -6,7 +6,7 @@
 The two take turns, batch of rollouts by batch, so that a busy machine is busy for both. Keys, with defaults:
 policy=<built> hidden=128 layers=4 vl=false  tasks=algebra (images, text: those of reasoning_rl)  prompts=32  stops=fixed tokens=64
 rounds=6 warmup=2  threads=2 compile=false (TRL's)
-our_threads=2 replicas=0 (0: in one process; else Ray actors)  sides=ours,trl
+our_threads=2 replicas=0 (0: in one process; else Ray actors) engine=vllm (torch: plain transformers)  sides=ours,trl
 """
 
 import multiprocessing
@@ -34,6 +34,7 @@ DEFAULTS = {
     "compile": "false",
     "our_threads": "2",
     "replicas": "0",
+    "engine": "vllm",
     "sides": "ours,trl",
 }
 
@@ -90,6 +91,7 @@ def main(arguments: list[str]) -> None:
             compiled,
             int(values["replicas"]),
             values["tasks"],
+            values["engine"],
         )
         sides.append(Side(name, workload))
     try:

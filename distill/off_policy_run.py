@@ -51,7 +51,7 @@ async def teachers_conversations(
 ) -> list[Imitated]:
     """What the teachers wrote and the filters kept; all of it stays in `folder/teacher_answers.jsonl`."""
     off = settings.distillation.off_policy
-    problems = {name: training_problems(task, off.problems) for name, task in tasks.items()}
+    problems = {name: training_problems(tasks[name], off.problems) for name in settings.weights}
     table = AnswerTable(folder / "teacher_answers.jsonl", off.samples * len(off.modes))
     async with _writers(settings, teachers, cluster, max_images) as writers:
         answers = await collect_answers(

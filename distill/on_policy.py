@@ -86,11 +86,11 @@ def check_teachers(settings: RunSettings, student: Path, teachers: Mapping[str, 
     """Raises `TeacherError` for a teacher whose token ids or patches are not the student's, before anything is sampled."""
     by_task = teacher_of_task(settings) if teachers else {}
     for name, path in teachers.items():
-        taught = [task.train.problem(0) for task_name, task in tasks.items() if by_task[task_name] == name]
+        taught = [tasks[task].train.problem(0) for task, teacher in by_task.items() if teacher == name]
         with_images = any(message.images for problem in taught for message in problem.messages)
         check_same_ids(name, student, path, with_images=with_images)
 
 
 def teacher_of_task(settings: RunSettings) -> dict[str, str]:
-    """The name of each task's teacher. Raises `TaskError` where a task has none or several."""
-    return route(settings.tasks, {name: teacher.sources for name, teacher in settings.distillation.teachers.items()})
+    """The name of the teacher of each task that is trained on. Raises `TaskError` where one has none or several."""
+    return route(settings.weights, {name: teacher.sources for name, teacher in settings.distillation.teachers.items()})

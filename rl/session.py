@@ -106,8 +106,8 @@ class Session:
         """What is trained on: each task's pool without the queries that the filter drops, or all it has."""
         settings = self._settings.query_filter
         if not settings.enabled:
-            return {name: task.train for name, task in self._tasks.items()}
-        pools = {name: training_problems(task, self._settings.tasks[name].filtered) for name, task in self._tasks.items()}
+            return {name: self._tasks[name].train for name in self._settings.weights}
+        pools = {name: training_problems(self._tasks[name], self._settings.tasks[name].filtered) for name in self._settings.weights}
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
         rollout = self._settings.rollout
@@ -134,7 +134,7 @@ class Session:
 
         stream = GroupStream(
             sources,
-            slots({name: task.weight for name, task in settings.tasks.items()}, loop.groups_per_batch),
+            slots(settings.weights, loop.groups_per_batch),
             self._train_attempt,
             max_lag=loop.max_lag,
             refill=loop.refill,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rewards.errors import RewardError
 from rewards.mixture import check_row_reward, check_target, spec_of
-from tasks.build import Task
+from tasks.build import Task, training_problems
 
 
 def check_task_rewards(tasks: Mapping[str, Task]) -> None:
@@ -15,5 +15,5 @@ def check_task_rewards(tasks: Mapping[str, Task]) -> None:
                 check_row_reward(spec_of(reward))
             except RewardError as error:
                 raise RewardError(f"{where}: {error}") from error
-        for problem in (task.train.problem(0), *task.heldout):
+        for problem in (*training_problems(task, 1), *task.heldout):
             check_target(problem.reward, problem.target)

@@ -12,7 +12,7 @@ from tasks.families import Option, make_family
 from tasks.family import Example
 from tasks.gym import PREFIX
 from tasks.problem import Problem, RewardNotation
-from tasks.source import PoolSource, ProceduralSource, Source, distinct
+from tasks.source import EmptySource, PoolSource, ProceduralSource, Source, distinct
 from tasks.stored_problem import StoredProblems
 from tasks.table import BadRow
 
@@ -33,8 +33,8 @@ class Task:
     """Where the problems of one task come from.
 
     `train` and `heldout` share no content. `demonstrations(n)` gives n worked examples, none of them held-out content; None where the
-    task has none. `bad_rows` were skipped, as the settings ask. `row_rewards` are the rewards that rows of data name for themselves, each
-    with the first row that does.
+    task has none. One that is only evaluated has neither. `bad_rows` were skipped, as the settings ask. `row_rewards` are the rewards that
+    rows of data name for themselves, each with the first row that does.
     """
 
     name: str
@@ -56,9 +56,9 @@ def build_task(name: str, settings: TaskSettings, seed: int) -> Task:
     reward = family.reward if settings.reward is None else settings.reward
     return Task(
         name=name,
-        train=ProceduralSource(name, family, seed, "train", reward),
+        train=ProceduralSource(name, family, seed, "train", reward) if settings.weight else EmptySource(name),
         heldout=distinct(ProceduralSource(name, family, seed, "heldout", settings.heldout_reward or reward), settings.heldout),
-        demonstrations=None if settings.family.startswith(PREFIX) else partial(demonstrations, family, seed=seed),
+        demonstrations=None if settings.family.startswith(PREFIX) or not settings.weight else partial(demonstrations, family, seed=seed),
         bad_rows=(),
     )
 
@@ -70,7 +70,8 @@ def _from_data(name: str, settings: TaskSettings, seed: int) -> Task:
     heldout = problems.heldout
     if settings.heldout_reward is not None:
         heldout = StoredProblems(tuple(replace(problem, reward=settings.heldout_reward) for problem in heldout.stored))
-    return Task(name, PoolSource(name, problems.train, seed), heldout, None, problems.bad_rows, problems.row_rewards)
+    train = PoolSource(name, problems.train, seed) if settings.weight else EmptySource(name)
+    return Task(name, train, heldout, None, problems.bad_rows, problems.row_rewards)
 
 
 def training_problems(task: Task, number: int | None) -> list[Problem]:
@@ -85,7 +86,7 @@ def most_images(task: Task, calls: int) -> int:
     """
     pool = task.train.problems if isinstance(task.train, PoolSource) else ()
     stored = [problem for problems in (pool, task.heldout) if isinstance(problems, StoredProblems) for problem in problems.stored]
-    decoded = () if isinstance(task.heldout, StoredProblems) else (task.train.problem(0), *task.heldout)
+    decoded = () if isinstance(task.heldout, StoredProblems) else (*training_problems(task, 1), *task.heldout)
     counts = [problem.num_images + bool(problem.tools) * calls for problem in stored]
     counts += [sum(len(message.images) for message in problem.messages) + bool(problem.tools) * calls for problem in decoded]
     return max(counts)

@@ -41,6 +41,8 @@ class DataSettings(Protocol):
     @property
     def reward(self) -> RewardNotation | None: ...
     @property
+    def weight(self) -> float: ...
+    @property
     def pool(self) -> int | None: ...
     @property
     def heldout(self) -> int: ...
@@ -68,8 +70,9 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
     """The problems of `settings.data` for the task `name`.
 
     The split depends on content alone: prompts are ordered by their digest; the first `heldout` are held out, the next `pool` are for
-    training, or all the others. So it is the same under every seed and order of rows, and a smaller held-out set is part of a larger
-    one. Only these problems are kept in memory, their images encoded, while the whole file is read and every bad row counted.
+    training, or all the others. A task of weight 0 has the held-out ones alone, all rows if they are fewer than `heldout`. So the split
+    is the same under every seed and order of rows, and a smaller held-out set is part of a larger one. Only these problems are kept in
+    memory, their images encoded, while the whole file is read and every bad row counted.
     """
     assert settings.data is not None, name
     _check_settings(settings, name)
@@ -78,10 +81,13 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
     except TaskError as error:
         raise TaskError(f"tasks.{name}.data: {error}") from error
     reader = _Reader(settings, name, table)
-    kept = _first(reader.problems(), None if settings.pool is None else settings.heldout + settings.pool)
+    pool = settings.pool if settings.weight else 0
+    kept = _first(reader.problems(), None if pool is None else settings.heldout + pool)
     if reader.bad_rows and (settings.on_bad_row == "error" or reader.num_good == 0):
         raise TaskError(_bad_rows_message(reader, table, name))
-    if len(kept) <= settings.heldout:
+    if not kept:
+        raise TaskError(f"{table.title} holds no problem")
+    if settings.weight and len(kept) <= settings.heldout:
         leaves = f"tasks.{name}.heldout={settings.heldout} leaves none to train on: lower it"
         raise TaskError(f"{table.title} holds {len(kept)} different problems, and {leaves}")
     problems = tuple(problem for _, problem in kept)

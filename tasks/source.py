@@ -33,6 +33,20 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EmptySource:
+    """That of a task which is only evaluated: nothing may be drawn from it."""
+
+    name: str
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def problem(self, position: int) -> Problem:
+        raise AssertionError(f"task {self.name!r} is only evaluated, and problem {position} was asked of it to train on")
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSource:
     """A finite pool, gone through again and again: positions [k*n, (k+1)*n) are a permutation of the n problems, a new one each time."""
 

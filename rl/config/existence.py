@@ -28,7 +28,7 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
         except RewardError as error:
             yield ("rewards", "plugins"), str(error)
     try:
-        slots({name: task.weight for name, task in settings.tasks.items()}, settings.loop.groups_per_batch)
+        slots(settings.weights, settings.loop.groups_per_batch)
     except TaskError as error:
         yield ("loop", "groups_per_batch"), str(error)
     yield from _missing_tools(settings)
@@ -40,8 +40,9 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
             yield (section, "data"), _no_file(Path(data))
     for name, teacher in settings.distillation.teachers.items():
         for source in teacher.sources:
-            if source not in settings.tasks:
-                yield ("distillation", "teachers", name, "sources"), f"there is no task {source!r}; tasks are {', '.join(settings.tasks)}"
+            if source not in settings.weights:
+                trained = f"no task {source!r} is trained on; such tasks are {', '.join(settings.weights)}"
+                yield ("distillation", "teachers", name, "sources"), trained
     if settings.backend != "verl":  # Its folders are the cluster's.
         yield from _broken_checkpoints(settings)
 

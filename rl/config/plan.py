@@ -70,14 +70,16 @@ def plan(settings: RunSettings, machine: Machine | None = None) -> Plan:
 
 
 def _tasks(settings: RunSettings) -> tuple[TaskPlan, ...]:
-    groups = slots({name: task.weight for name, task in settings.tasks.items()}, settings.loop.groups_per_batch)
+    groups = slots(settings.weights, settings.loop.groups_per_batch)
     return tuple(
-        TaskPlan(name, task.family or task.data or "", groups[name], _problems(task, settings), task.heldout)
+        TaskPlan(name, task.family or task.data or "", groups.get(name, 0), _problems(task, settings), task.heldout)
         for name, task in settings.tasks.items()
     )
 
 
 def _problems(task: TaskSettings, settings: RunSettings) -> str:
+    if not task.weight:
+        return "none"
     if task.family is not None and not settings.query_filter.enabled:
         return "ever new ones"
     return "all rows" if task.filtered is None else f"{task.filtered:,}"
@@ -98,7 +100,7 @@ def _stages(settings: RunSettings) -> tuple[StagePlan, ...]:
     elif settings.method == "sft":
         stages.append(first)
     elif settings.method == "off_policy_distill":
-        asked, answers = off.problems * len(settings.tasks), off.samples * len(off.modes)
+        asked, answers = off.problems * len(settings.weights), off.samples * len(off.modes)
         stages.append(("teachers' answers", _times(asked, answers), asked * answers))
         stages.append(("imitation", f"{off.supervised.steps:,} steps of {off.supervised.batch_size}", 0))
     elif settings.method == "dpo":
@@ -114,7 +116,7 @@ def _preference_stages(settings: RunSettings) -> list[tuple[str, str, int]]:
     training = ("preference optimisation", f"{preferences.steps:,} steps of {preferences.batch_size} pairs", 0)
     if preferences.data is not None:
         return [training]
-    asked = preferences.problems * len(settings.tasks)
+    asked = preferences.problems * len(settings.weights)
     return [("answers to compare", _times(asked, preferences.samples), asked * preferences.samples), training]
 
 
@@ -122,8 +124,9 @@ def _loop_stages(settings: RunSettings, heldout: int) -> list[tuple[str, str, in
     query_filter, loop, evaluation = settings.query_filter, settings.loop, settings.evaluation
     stages = []
     if query_filter.enabled:
-        pool = sum(task.filtered or 0 for task in settings.tasks.values())
-        whole = [f"all rows of {name}" for name, task in settings.tasks.items() if task.filtered is None]
+        pools = {name: settings.tasks[name].filtered for name in settings.weights}
+        pool = sum(number or 0 for number in pools.values())
+        whole = [f"all rows of {name}" for name, number in pools.items() if number is None]
         amount = " and ".join([_times(pool, query_filter.samples)] * bool(pool) + whole)
         stages.append(("query filter", amount, pool * query_filter.samples))
     name = "reinforcement learning" if settings.uses_rewards else "on-policy distillation"

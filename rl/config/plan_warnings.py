@@ -149,7 +149,7 @@ def _objective(settings: RunSettings) -> Iterator[str]:
 
 def _batches(settings: RunSettings) -> Iterator[str]:
     groups, mini = settings.loop.groups_per_batch, settings.learner.mini_batches
-    share = slots({name: task.weight for name, task in settings.tasks.items()}, groups)
+    share = slots(settings.weights, groups)
     for name, number in share.items():
         if number < mini:
             yield (

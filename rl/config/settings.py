@@ -142,6 +142,11 @@ class RunSettings(Settings):
     verl: VerlSettings = VerlSettings()
 
     @property
+    def weights(self) -> dict[str, float]:
+        """The shares of the tasks that are trained on; the others are only evaluated."""
+        return {name: task.weight for name, task in self.tasks.items() if task.weight > 0}
+
+    @property
     def uses_rewards(self) -> bool:
         """False where distillation alone trains the policy."""
         return not self.distillation.teachers or self.distillation.reward_weight > 0
@@ -209,6 +214,8 @@ class RunSettings(Settings):
         for name in self.tasks:
             if name == "mean" or "/" in name:
                 raise ValueError(f"tasks.{name}: metrics are named `accuracy/<task>` beside `accuracy/mean`; give the task another name")
-        if self.loop.groups_per_batch < len(self.tasks):
-            raise ValueError(f"loop.groups_per_batch={self.loop.groups_per_batch} cannot hold all {len(self.tasks)} tasks in every batch")
+        if not self.weights:
+            raise ValueError("every task has weight 0, so that there is none to train on: give one a weight above 0")
+        if self.loop.groups_per_batch < len(self.weights):
+            raise ValueError(f"loop.groups_per_batch={self.loop.groups_per_batch} cannot hold all {len(self.weights)} tasks in every batch")
         return self

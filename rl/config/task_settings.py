@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from rl.config.strict_settings import Count, Positive, Settings
+from rl.config.strict_settings import Count, NonNegative, Settings
 
 # Of a family, for the query filter, where no pool is given.
 FAMILY_POOL = 256
@@ -27,7 +27,7 @@ class TaskSettings(Settings):
         description="a reward, or a mixture by component (weight, or keys); null takes the family's, or the one called like `target`",
     )
     heldout_reward: RewardSetting = Field(None, description="the reward of the held-out problems; null takes that of training")
-    weight: Positive = Field(1.0, description="share of every batch, relative to the other tasks'")
+    weight: NonNegative = Field(1.0, description="share of every batch, relative to the other tasks'; 0: only evaluated, never trained on")
     pool: Count | None = Field(
         None,
         description=f"number of training problems, before the query filter; null: all rows of data, {FAMILY_POOL} of a family. Without the "

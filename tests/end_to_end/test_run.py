@@ -156,6 +156,17 @@ def test_an_evaluation_may_be_greedy_where_training_is_not(uninterrupted: Path) 
     assert len(said) > len({problem for problem, _ in said})
 
 
+def test_a_task_without_weight_is_evaluated_and_not_trained_on(uninterrupted: Path) -> None:
+    result = finish(uninterrupted, "name=benchmark", "loop.steps=1", "tasks.counting.weight=0")
+    assert result.returncode == 0, result.stderr[-4000:]
+    for _, _, scores in evaluations(uninterrupted, "benchmark"):
+        assert {score["task"] for score in scores} == {"algebra", "counting"}
+    (step,) = metrics(uninterrupted, "benchmark")
+    assert {key.split("/")[1] for key in step if key.startswith("reward_part/")} == {"algebra"}
+    filtered = (uninterrupted / "runs" / "benchmark" / "pass_rates.jsonl").read_text().splitlines()
+    assert {json.loads(line)["task"] for line in filtered} == {"algebra"}
+
+
 def test_the_control_trains_on_the_demonstrations_instead(uninterrupted: Path) -> None:
     result = finish(uninterrupted, "name=control", "further_supervised_s=2")
     assert result.returncode == 0, result.stderr[-4000:]

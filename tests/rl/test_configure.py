@@ -305,6 +305,12 @@ def test_a_data_file_that_is_not_there_is_told_the_nearest(tmp_path: Path) -> No
     )
 
 
+def test_tasks_that_are_all_only_evaluated_are_refused() -> None:
+    assert "every task has weight 0, so that there is none to train on" in refusal(TASK, "tasks.sums.weight=0")
+    benchmark = load([TASK, "tasks.benchmark={family: order, weight: 0}", "loop.groups_per_batch=1"])
+    assert benchmark.weights == {"sums": 1.0}
+
+
 def test_a_task_that_no_batch_holds_is_told_before_anything_runs() -> None:
     assert "a batch of 32 has no slot for 'rare'" in refusal(TASK, "tasks.rare.family=order", "tasks.rare.weight=0.001")
 

@@ -139,8 +139,10 @@ def test_mistakes_of_all_stages_are_named_with_their_keys(tmp_path: Path) -> Non
 
 def test_the_preset_of_the_whole_recipe_has_stages_that_are_valid() -> None:
     found = stage_settings(load(["config=qwen3_vl_tiny"]))
-    assert [stage.method for stage in found.values()] == ["sft", "off_policy_distill", "rl", "rl"]
-    assert [stage.uses_rewards for stage in list(found.values())[2:]] == [False, True]
+    assert [stage.method for stage in found.values()] == ["sft", "off_policy_distill", "rl", "rl", "sft", "rl"]
+    assert [name for name, stage in found.items() if stage.uses_loop and stage.uses_rewards] == ["4_reasoning_rl", "6_thinking_with_images"]
+    assert len({frozenset(stage.tasks) for stage in found.values()}) == 1  # so that the table holds every task after every stage
+    assert [len(stage.weights) for stage in found.values()] == [4, 4, 4, 4, 6, 6]
 
 
 def test_the_comparison_starts_every_alternative_from_the_same_cold_start() -> None:

@@ -41,6 +41,15 @@ def test_the_family_s_reward_is_taken_unless_another_is_named() -> None:
     assert build_task("a", mixed, 0).train.problem(0).reward == {"math": 1.0, "format": 0.1}
 
 
+@pytest.mark.parametrize("origin", ["family", "data"])
+def test_a_task_without_weight_has_held_out_problems_and_nothing_else(origin: str, tmp_path: Path) -> None:
+    values = {"family": "algebra"} if origin == "family" else {"data": write_sums(tmp_path / "a.jsonl", 5)}
+    task = build_task("benchmark", TaskSettings(**values, heldout=5, weight=0), 0)
+    assert len(task.heldout) == 5
+    assert (training_problems(task, 100), training_problems(task, None), task.demonstrations) == ([], [], None)
+    assert most_images(task, 0) == 0
+
+
 def test_equal_settings_and_seed_build_equal_tasks() -> None:
     settings = TaskSettings(family="order", heldout=5)
     first, second, other = (build_task("a", settings, seed) for seed in (1, 1, 2))

@@ -28,6 +28,7 @@ class Settings:
     reward: str | Mapping[str, float] | None = "math"
     pool: int = 1000
     heldout: int = 0
+    weight: float = 1.0
     tools: tuple[str, ...] = ()
     on_bad_row: Literal["error", "skip"] = "error"
 
@@ -325,6 +326,16 @@ def test_a_smaller_heldout_set_is_part_of_a_larger_one(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", sums(60))
     small, large = (load_problems(Settings(path, heldout=n), "a") for n in (5, 20))
     assert [p.id for p in small.heldout] == [p.id for p in large.heldout[:5]]
+
+
+def test_a_benchmark_is_held_out_whole(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"prompt": f"{n}?", "target": n} for n in range(10)])
+    for heldout, evaluated in ((64, 10), (10, 10), (4, 4)):
+        problems = load_problems(Settings(path, heldout=heldout, weight=0.0), "a")
+        assert (len(problems.heldout), len(problems.train)) == (evaluated, 0)
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(TaskError, match=r"empty\.jsonl holds no problem"):
+        load_problems(Settings(str(tmp_path / "empty.jsonl"), heldout=4, weight=0.0), "a")
 
 
 def test_a_heldout_set_that_leaves_nothing_to_train_on_is_refused(tmp_path: Path) -> None:

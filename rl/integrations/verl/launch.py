@@ -34,8 +34,8 @@ def run(settings: RunSettings) -> None:
     if settings.dry_run:
         print(dry_run_text(settings, config, on_cpu=on_cpu))
         return
-    sources = {name: task.train for name, task in tasks.items()}
-    shares = slots({name: settings.tasks[name].weight for name in tasks}, settings.loop.groups_per_batch)
+    sources = {name: tasks[name].train for name in settings.weights}
+    shares = slots(settings.weights, settings.loop.groups_per_batch)
     write_data(batches_in_order(sources, shares, settings.loop.steps), files.train)
     write_data((problem for task in tasks.values() for problem in task.heldout), files.heldout)
     (folder / "verl.yaml").write_text(config_yaml(config))
@@ -58,7 +58,7 @@ def check_rewards(tasks: Mapping[str, Task]) -> None:
     from rewards.mixture import check_spec, spec_of
 
     for name, task in tasks.items():
-        problem = task.train.problem(0)
+        problem = task.heldout[0]
         for reward in check_spec(spec_of(problem.reward), problem.target):
             if reward.images:
                 raise ConfigError(f"backend=verl: tasks.{name}: reward {reward.name!r} reads images, which verl does not hand to rewards")
