@@ -35,12 +35,12 @@ class TorchGenerator(EngineThread):
 
 @dataclass(slots=True)
 class _Sequence:
-    """One sample on its way. `noise` is its own random stream."""
+    """One sample on its way. `draws` are its own, a number in [0, 1) for each token it may have."""
 
     ticket: int
     request: Request
     prompt: Prompt
-    noise: torch.Generator
+    draws: Sequence[float]
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     version: int = -1
@@ -92,8 +92,7 @@ class _TorchEngine:
         self._limits.check(request)
         prompt = self._policy.prompt(request.prompt_ids, request.images)
         self._limits.check_length(len(prompt.token_ids))
-        streams = [torch.Generator().manual_seed(sample_seed(request.seed, index)) for index in range(request.count)]
-        self._open[ticket] = [_Sequence(ticket, request, prompt, stream) for stream in streams]
+        self._open[ticket] = [_Sequence(ticket, request, prompt, _draws(request, index)) for index in range(request.count)]
         self._waiting += self._open[ticket]
 
     def cancel(self, ticket: int) -> None:
@@ -159,15 +158,21 @@ class _TorchEngine:
         temperatures = [sequence.request.sampling.temperature for sequence in sequences]
         scale_B1 = torch.tensor([temperature or 1.0 for temperature in temperatures])[:, None]
         logprobs_BV = torch.log_softmax(logits_BV / scale_B1, dim=-1)
-        # The arg max of p / noise is a draw from p if the noise is exponential (Gumbel's trick), and the mode if it is 1.
-        noise_BV = torch.ones_like(logprobs_BV)
-        for noise_V, sequence, temperature in zip(noise_BV, sequences, temperatures, strict=True):
-            if temperature > 0:
-                noise_V.exponential_(generator=sequence.noise)
-        chosen_B = (logprobs_BV - noise_BV.log()).argmax(-1)
+        # The first token at which the distribution function is above the draw; a token of probability 0 never raises it.
+        drawn_B1 = torch.tensor([sequence.draws[len(sequence.token_ids)] for sequence in sequences], dtype=torch.float64)[:, None]
+        below_BV = logprobs_BV.double().exp().cumsum(-1)
+        chosen_B = (below_BV <= drawn_B1 * below_BV[:, -1:]).sum(-1)
+        if not all(temperatures):
+            chosen_B = torch.where(torch.tensor(temperatures) > 0, chosen_B, logprobs_BV.argmax(-1))
         logprobs_B = logprobs_BV.gather(1, chosen_B[:, None])[:, 0]
         for sequence, token_id, logprob in zip(sequences, chosen_B.tolist(), logprobs_B.tolist(), strict=True):
             sequence.take(token_id, logprob, self._version, self._limits.max_model_len)
+
+
+def _draws(request: Request, index: int) -> Sequence[float]:
+    stream = torch.Generator().manual_seed(sample_seed(request.seed, index))
+    draws: list[float] = torch.rand(request.sampling.max_tokens, dtype=torch.float64, generator=stream).tolist()
+    return draws
 
 
 def _generated(sequences: Sequence[_Sequence]) -> Generated:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import PIL.Image
 import torch
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForCausalLM, AutoModelForImageTextToText, DynamicCache
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import Cache as Layers
 
 from rollouts.checkpoint_weights import canonical
+from rollouts.torch_decoding import ATTENTION, RoomyLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,14 @@ class Prompt:
 class Cache:
     """What was computed of B sequences so far. `next_position_B` is the rotary position of the token that comes next."""
 
-    keys: DynamicCache
+    layers: Layers
     attended_BT: torch.Tensor
     next_position_B: torch.Tensor
 
     def select(self, rows: Sequence[int]) -> None:
         """Keeps these rows, in this order; a row may come several times."""
         index = torch.tensor(rows, dtype=torch.long, device=self.attended_BT.device)
-        self.keys.batch_select_indices(index)
+        self.layers.batch_select_indices(index)
         self.attended_BT, self.next_position_B = self.attended_BT[index], self.next_position_B[index]
 
 
@@ -45,7 +47,8 @@ class TorchPolicy:
         self.config = AutoConfig.from_pretrained(path)
         self._has_vision = hasattr(self.config, "vision_config")
         loader = AutoModelForImageTextToText if self._has_vision else AutoModelForCausalLM
-        self._model = loader.from_pretrained(path, dtype=dtype, attn_implementation="sdpa").to(device).eval()
+        attention: str | dict[str, str] = {"": "sdpa", "text_config": ATTENTION, "vision_config": "sdpa"} if self._has_vision else ATTENTION
+        self._model = loader.from_pretrained(path, dtype=dtype, attn_implementation=attention).to(device).eval()
         self._image_processor = AutoImageProcessor.from_pretrained(path) if self._has_vision else None
         self._device = device
 
@@ -75,7 +78,7 @@ class TorchPolicy:
             pixels = torch.cat([prompt.pixels for prompt in prompts if prompt.pixels is not None])
             inputs = {"pixel_values": pixels.to(self._device), "image_grid_thw": torch.cat(grids).to(self._device)}
         positions, next_position_B = self._positions(ids_BT, attended_BT, inputs.get("image_grid_thw"))
-        cache = Cache(DynamicCache(config=self.config.get_text_config()), attended_BT, next_position_B)
+        cache = Cache(Layers(layer_class_to_replicate=RoomyLayer), attended_BT, next_position_B)
         return self._forward(ids_BT, positions, cache, inputs), cache
 
     def decode(self, ids_B: Sequence[int], cache: Cache) -> torch.Tensor:
@@ -105,7 +108,7 @@ class TorchPolicy:
             input_ids=ids,
             attention_mask=cache.attended_BT,
             position_ids=positions,
-            past_key_values=cache.keys,
+            past_key_values=cache.layers,
             use_cache=True,
             logits_to_keep=1,
             **inputs,
