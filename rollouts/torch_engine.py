@@ -1,4 +1,4 @@
-"""The generator on plain transformers, for machines without vLLM: clear rather than fast."""
+"""The generator on plain transformers: for machines without vLLM, and for policies so small that a step of vLLM costs more than theirs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
