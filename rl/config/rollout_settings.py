@@ -41,7 +41,9 @@ class TurnSettings(Settings):
 
 
 class RolloutSettings(Settings):
-    engine: Literal["vllm", "torch"] = Field("vllm", description="vllm, or plain transformers, which samples tiny policies on CPU cores twice as fast")
+    engine: Literal["vllm", "torch"] = Field(
+        "vllm", description="vllm, or plain transformers, which is faster for tiny policies on CPU cores"
+    )
     replicas: Count = Field(1, description="number of generator actors")
     group_size: Count = Field(8, description="rollouts a problem; at least 2 where rewards are compared")
     max_tokens: Count = Field(128, description="sampled tokens a rollout at the most")
