@@ -1,6 +1,7 @@
 """What runs inside a worker process: limits at its start, then batches of calls, each under its own timer."""
 
 import importlib
+import pickle
 import resource
 import signal
 import time
@@ -13,6 +14,7 @@ from typing import TypeAlias
 from rewards.errors import RewardError
 from rewards.grading import Timed, finish, grade_once
 from rewards.outcome import Ungraded
+from rewards.pickling import dumps
 from rewards.plugins import load_origin
 from rewards.registry import Reward, find
 from rewards.transcript import Transcript
@@ -44,8 +46,8 @@ def serve(connection: Connection, memory_mib: int, origins: tuple[Origin, ...]) 
     try:
         connection.send(READY)
         while True:
-            batch, timeout_s = connection.recv()
-            connection.send(run_batch(batch, timeout_s))
+            batch, timeout_s = pickle.loads(connection.recv_bytes())
+            connection.send_bytes(dumps(run_batch(batch, timeout_s)))
     except (EOFError, BrokenPipeError):
         return
 
