@@ -5,9 +5,9 @@ The same rows of each set by every grader, in turns of 50 rows, so that what els
 puzzles are new to every grader; the rows of the other sets, where nothing is remembered, come ten times. On one core: this process and one
 worker, both held to that core; on two: two workers. Mathematics also by math-verify, called directly in this process; by TRL's
 `accuracy_reward` in it; and by verl's `compute_score`, which has processes of its own: one call after the other, as its reward manager
-does, and four at once. Median and worst are of single calls inside the grader. Processor time is that of all processes, and tells more than
-verdicts a second on a machine that does other work; isolation costs what one core loses by it of the throughput that the same rewards have
-in the calling process.
+does, and four at once. Pools are asked from one event loop that goes on, as in a run. Median and worst are of single calls inside the
+grader. Processor time is that of all processes, and tells more than verdicts a second on a machine that does other work; isolation costs
+what one core loses by it of the throughput that the same rewards have in the calling process.
 """
 
 import asyncio
@@ -99,11 +99,12 @@ def _measured(group: str, cases: list[Case], with_peers: bool) -> list[tuple[str
     if not isinstance(warm.target, MathTarget | CodeTarget | PuzzleTarget):
         cases = cases * 10
     pools: list[RewardPool] = []
+    loop = asyncio.Runner()
     graders = [Grader("ours, in the calling process", 1, partial(_one_by_one, lambda case: grade_here(*case.call)))]
     for workers in (1, 2)[: len(CORES)]:
         hold_to(CORES[:workers])
         pools.append(RewardPool(workers))
-        graders.append(Grader(f"ours, {workers} worker{'s'[: workers - 1]}", workers, partial(_in_pool, pools[-1])))
+        graders.append(Grader(f"ours, {workers} worker{'s'[: workers - 1]}", workers, partial(_in_pool, loop, pools[-1])))
     if with_peers and isinstance(warm.target, MathTarget):
         graders += [
             Grader("math-verify, called directly", 1, _by_peer(math_verify_as_verl)),
@@ -120,6 +121,7 @@ def _measured(group: str, cases: list[Case], with_peers: bool) -> list[tuple[str
             grader.take_turn(cases[start : start + TURN])
     for pool in pools:
         pool.close()
+    loop.close()
     here = graders[0].cpu_ms
     return [_row(group, grader, here if grader.name.endswith("1 worker") else None) for grader in graders]
 
@@ -134,8 +136,8 @@ def _one_by_one(grade: Callable[[Case], object], cases: list[Case]) -> list[floa
     return [_timed(partial(grade, case)) for case in cases]
 
 
-def _in_pool(pool: RewardPool, cases: list[Case]) -> list[float]:
-    breakdowns = asyncio.run(pool.break_down([case.call for case in cases]))
+def _in_pool(loop: asyncio.Runner, pool: RewardPool, cases: list[Case]) -> list[float]:
+    breakdowns = loop.run(pool.break_down([case.call for case in cases]))
     return [timed.seconds or 0.0 for breakdown in breakdowns for timed in breakdown.components.values()]
 
 

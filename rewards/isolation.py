@@ -4,6 +4,7 @@
         asynchronous components -> the caller's event loop, same time limit (or their own: `own_limit`)
         the others              -> batches -> a thread for each worker process (rewards/supervisor.py, rewards/worker.py)
         a batch that dies       -> its calls again, one by one, so that only the culprit pays
+        a batch that is slow    -> what its worker graded in a tenth of a second; the rest in new batches, for all workers
         all components of a call -> combine -> Grade | Ungraded
 
 The time limit of a call starts when a worker starts that call; waiting in the queue costs nothing.
@@ -13,10 +14,9 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeAlias
@@ -30,7 +30,7 @@ from rewards.plugins import load_plugin
 from rewards.registry import BUILT_IN, Reward, find, plugin_origins
 from rewards.supervisor import Supervisor, WorkerDiedError, WorkerSilentError
 from rewards.transcript import Transcript
-from rewards.worker import Batch, Results, WorkerCall
+from rewards.worker import SLICE_S, Batch, Results, WorkerCall
 from tasks.problem import RewardNotation, Target
 
 Call: TypeAlias = tuple[RewardNotation | RewardSpec, Target, Transcript]
@@ -45,8 +45,9 @@ class Breakdown:
     components: Mapping[str, Timed]
 
 
-BATCH = 16
+BATCH = 64
 """Calls in a batch at the most. Built-in rewards only: a user's code might stop the timer, so each call of it is a batch of its own."""
+MISSING = Timed(Ungraded("missing-target"), 0.0)
 IMPORT_S = 30.0
 
 
@@ -100,47 +101,50 @@ class RewardPool:
 
     async def break_down(self, calls: Sequence[Call]) -> list[Breakdown]:
         """As `grade_many`, with what every component said and how long it took."""
-        prepared = [_Prepared.of(*call) for call in calls]
-        in_loop = asyncio.gather(*(call.in_loop(self._timeout_s) for call in prepared if call.has_async))
-        from_workers, from_loop = await asyncio.gather(self._in_workers([call.worker_call for call in prepared]), in_loop)
-        loop = iter(from_loop)
-        pairs = zip(prepared, from_workers, strict=True)
-        return [call.combined(outcomes, next(loop) if call.has_async else ()) for call, outcomes in pairs]
+        plans: dict[tuple[int, type], _Plan] = {}
+        planned = [(_plan(reward, target, plans), target, transcript) for reward, target, transcript in calls]
+        for_workers = [(plan, plan.worker_call(target, seen)) for plan, target, seen in planned if plan.has_sync]
+        in_loop = asyncio.gather(*(plan.in_loop(target, seen, self._timeout_s) for plan, target, seen in planned if plan.has_async))
+        workers, loop = map(iter, await asyncio.gather(self._in_workers(for_workers), in_loop))
+        return [plan.combined(next(workers) if plan.has_sync else (), next(loop) if plan.has_async else ()) for plan, _, _ in planned]
 
     def grade_all(self, calls: Sequence[Call]) -> list[Outcome]:
         """`grade_many` for code without an event loop: scripts and plain threads."""
         return asyncio.run(self.grade_many(calls))
 
-    async def _in_workers(self, calls: Sequence[WorkerCall | None]) -> list[Outcomes]:
-        """Outcomes of the worker components of each call; empty where it has none."""
-        outcomes: list[Outcomes] = [() for _ in calls]
-        places = [place for place, call in enumerate(calls) if call is not None]
-        size = max(1, min(BATCH, -(-len(places) // self._workers)))
-        batches: list[list[int]] = []
-        for place in places:
-            call = calls[place]
-            assert call is not None
-            if batches and len(batches[-1]) < size and _is_built_in(call) and _is_built_in(calls[batches[-1][-1]]):
-                batches[-1].append(place)
+    async def _in_workers(self, calls: Sequence[tuple["_Plan", WorkerCall]]) -> list[Outcomes]:
+        size = self._share(len(calls))
+        batches: list[list[WorkerCall]] = []
+        open_to_more = False
+        for plan, call in calls:
+            if open_to_more and plan.is_built_in and len(batches[-1]) < size:
+                batches[-1].append(call)
             else:
-                batches.append([place])
-        results = await asyncio.gather(*(self._run(tuple(call for place in batch if (call := calls[place]))) for batch in batches))
-        for batch, result in zip(batches, results, strict=True):
-            for place, outcome in zip(batch, result, strict=True):
-                outcomes[place] = outcome
-        return outcomes
+                batches.append([call])
+            open_to_more = plan.is_built_in
+        return await self._run_all([tuple(batch) for batch in batches])
+
+    async def _run_all(self, batches: Iterable[Batch]) -> list[Outcomes]:
+        return [outcomes for results in await asyncio.gather(*map(self._run, batches)) for outcomes in results]
 
     async def _run(self, batch: Batch, *, again: bool = False) -> list[Outcomes]:
         try:
-            return list(await self._in_thread(batch))
+            done = list(await self._in_thread(batch))
         except (WorkerDiedError, WorkerSilentError) as error:
             if self._closed:
                 return [_all(call, Timed(Ungraded("closed", "before the call was graded"), None)) for call in batch]
             if len(batch) > 1:
-                return [outcome for part in await asyncio.gather(*(self._run((call,)) for call in batch)) for outcome in part]
+                return await self._run_all((call,) for call in batch)
             if not again and _may_be_blameless(error):
                 return await self._run(batch, again=True)
             return [_all(batch[0], self._ungraded(error))]
+        rest = batch[len(done) :]
+        size = self._share(len(rest))
+        return done + await self._run_all(rest[start : start + size] for start in range(0, len(rest), size))
+
+    def _share(self, num_calls: int) -> int:
+        """Calls in a batch where so many are to be graded by all workers."""
+        return max(1, min(BATCH, -(-num_calls // self._workers)))
 
     async def _in_thread(self, batch: Batch) -> Results:
         """A cancelled call gives its worker back at once."""
@@ -157,9 +161,10 @@ class RewardPool:
 
     def _work(self, batch: Batch) -> Results:
         """Runs in one of as many threads as there are supervisors, so that one of these is always idle."""
-        names = {(origin, name) for call in batch for origin, name, _ in call.components}
+        kinds = {id(call.components): call.components for call in batch}.values()
+        names = {(origin, name) for components in kinds for origin, name, _ in components}
         imports = any(find(name).imports or (origin not in self._loaded and name not in BUILT_IN) for origin, name in names)
-        limit_s = len(batch) * self._timeout_s + (IMPORT_S if imports else 0.0)
+        limit_s = self._timeout_s + (SLICE_S if len(batch) > 1 else 0.0) + (IMPORT_S if imports else 0.0)
         supervisor = self._idle.get()
         try:
             return supervisor.run(batch, self._timeout_s, limit_s)
@@ -177,53 +182,49 @@ def _may_be_blameless(error: WorkerDiedError | WorkerSilentError) -> bool:
     return error.starved if isinstance(error, WorkerSilentError) else error.exitcode == -signal.SIGKILL
 
 
-class _Prepared:
-    """One call with its rewards looked up, split between the workers and the event loop.
+class _Plan:
+    """How the calls of one mixture on one kind of target are graded: their rewards looked up once, split between workers and event loop.
 
-    Components that cannot grade this target say `missing-target` without being called.
+    Components that cannot grade this kind of target say `missing-target` without being called.
     """
 
-    def __init__(self, spec: RewardSpec, entries: tuple[Reward, ...], target: Target, transcript: Transcript) -> None:
-        self._spec, self._target, self._transcript = spec, target, transcript
-        pairs = zip(entries, spec.components, strict=True)
-        graded = [(entry, component, entry.is_async) for entry, component in pairs if entry.can_grade(target)]
-        self._worker = [(entry, component) for entry, component, is_async in graded if not is_async]
-        self._loop = [(entry, component) for entry, component, is_async in graded if is_async]
+    def __init__(self, notation: RewardNotation | RewardSpec, target: Target) -> None:
+        spec = spec_of(notation)
+        entries = check_spec(spec, target)
+        self._notation, self._spec = notation, spec
+        graded = [pair for pair in zip(entries, spec.components, strict=True) if pair[0].can_grade(target)]
+        self._loop = [(entry, component) for entry, component in graded if entry.is_async]
+        worker = [(entry, component) for entry, component in graded if not entry.is_async]
+        self._worker = tuple((entry.origin, entry.name, component.settings) for entry, component in worker)
+        self._with_images = any(entry.images for entry, _ in worker)
+        self._keys = [component.key for _, component in (*worker, *self._loop)]
+        self._missing = {component.key: MISSING for component in spec.components}
+        self.has_sync, self.has_async = bool(worker), bool(self._loop)
+        self.is_built_in = all(entry.name in BUILT_IN for entry, _ in worker)
 
-    @classmethod
-    def of(cls, reward: RewardNotation | RewardSpec, target: Target, transcript: Transcript) -> "_Prepared":
-        spec = spec_of(reward)
-        return cls(spec, check_spec(spec, target), target, transcript)
+    def worker_call(self, target: Target, transcript: Transcript) -> WorkerCall:
+        return WorkerCall(self._worker, target, transcript if self._with_images else without_images(transcript))
 
-    @property
-    def has_async(self) -> bool:
-        return bool(self._loop)
-
-    @property
-    def worker_call(self) -> WorkerCall | None:
-        if not self._worker:
-            return None
-        seen = self._transcript if any(entry.images for entry, _ in self._worker) else without_images(self._transcript)
-        return WorkerCall(tuple((e.origin, e.name, c.settings) for e, c in self._worker), self._target, seen)
-
-    async def in_loop(self, timeout_s: float) -> Outcomes:
-        return tuple(await asyncio.gather(*(self._in_time(e, c, timeout_s) for e, c in self._loop)))
+    async def in_loop(self, target: Target, transcript: Transcript, timeout_s: float) -> Outcomes:
+        return tuple(await asyncio.gather(*(_in_time(e, c, target, transcript, timeout_s) for e, c in self._loop)))
 
     def combined(self, from_workers: Outcomes, from_loop: Outcomes) -> Breakdown:
-        pairs = zip(chain(self._worker, self._loop), chain(from_workers, from_loop), strict=True)
-        said = {component.key: timed for (_, component), timed in pairs}
-        timings = {part.key: said.get(part.key, Timed(Ungraded("missing-target"), 0.0)) for part in self._spec.components}
-        return Breakdown(combine(self._spec, tuple(timed.outcome for timed in timings.values())), timings)
-
-    async def _in_time(self, entry: Reward, component: Component, timeout_s: float) -> Timed:
-        started = time.perf_counter()
-        limit = None if entry.own_limit else timeout_s
-        outcome = await grade_once(entry, component.settings, self._target, self._transcript, limit)
-        return Timed(outcome, time.perf_counter() - started)
+        timings = self._missing | dict(zip(self._keys, (*from_workers, *from_loop), strict=True))
+        return Breakdown(combine(self._spec, tuple([timed.outcome for timed in timings.values()])), timings)
 
 
-def _is_built_in(call: WorkerCall | None) -> bool:
-    return call is not None and all(name in BUILT_IN for _, name, _ in call.components)
+def _plan(reward: RewardNotation | RewardSpec, target: Target, plans: dict[tuple[int, type], _Plan]) -> _Plan:
+    """From `plans`, by what object the notation is: a plan holds its own, so that no other has its identity."""
+    key = id(reward), type(target)
+    if key not in plans:
+        plans[key] = _Plan(reward, target)
+    return plans[key]
+
+
+async def _in_time(entry: Reward, component: Component, target: Target, transcript: Transcript, timeout_s: float) -> Timed:
+    started = time.perf_counter()
+    outcome = await grade_once(entry, component.settings, target, transcript, None if entry.own_limit else timeout_s)
+    return Timed(outcome, time.perf_counter() - started)
 
 
 def _all(call: WorkerCall, outcome: Timed) -> Outcomes:

@@ -5,6 +5,7 @@ once, told apart from slowness, and charged to the one batch that it had. (pebbl
 the pool has read which task it took breaks the pool, and what was queued never comes back.)
 """
 
+import pickle
 import threading
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.process import BaseProcess
@@ -12,6 +13,7 @@ from multiprocessing.process import BaseProcess
 import psutil
 
 from rewards.forkserver import WorkerServer
+from rewards.pickling import dumps
 from rewards.worker import READY, Batch, Results, serve
 from tasks.plugins import Origin
 
@@ -54,15 +56,17 @@ class Supervisor:
 
         Raises `WorkerSilentError` without an answer `BACKSTOP_S` after that, and `WorkerDiedError`. The next batch gets a new worker then.
         """
+        message = dumps((batch, timeout_s))
         process, connection = self._started(batch)
         results: Results | None = None
         starved = False
         try:
-            connection.send((batch, timeout_s))
-            if not connection.poll(limit_s):
+            connection.send_bytes(message)
+            answered = connection.poll(limit_s)
+            if not answered:
                 starved = _waits_for_the_processor(process.pid, connection)
-            if connection.poll():
-                results = connection.recv()
+            if answered or connection.poll():
+                results = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError) as error:
             raise WorkerDiedError(self._bury()) from error
         finally:

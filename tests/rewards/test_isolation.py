@@ -13,7 +13,7 @@ from reward_calls import response
 
 from rewards.errors import RewardError
 from rewards.grading import grade_here
-from rewards.isolation import RewardPool
+from rewards.isolation import BATCH, Call, RewardPool
 from rewards.mixture import Component, RewardSpec
 from rewards.outcome import Grade, Outcome, Ungraded
 from tasks.problem import CountTarget, MathTarget, MissingTarget, TextTarget
@@ -75,11 +75,47 @@ def test_a_call_that_stops_its_timer_is_not_run_again(pool: RewardPool, tmp_path
 def test_a_batch_with_one_hanging_call_pays_all_the_others() -> None:
     gold, answer = (", ".join(f"{LONG}+{n}" for n in start) for start in ((1, 2, 3), (4, 5, 6)))
     slow = ("math", MathTarget(gold), response(rf"\boxed{{{answer}}}"))
-    calls = [("math", MathTarget(str(n)), response(rf"\boxed{{{n}}}")) for n in range(20)]
+    calls = [("math", MathTarget(str(n)), response(rf"\boxed{{{n}}}")) for n in range(BATCH - 1)]
     pool = RewardPool(timeout_s=LIMIT_S / 2)
-    outcomes = pool.grade_all([*calls[:10], slow, *calls[10:]])
+    outcomes = pool.grade_all([*calls[:40], slow, *calls[40:]])
     pool.close()
-    assert outcomes.pop(10) == Ungraded("timeout", f"over {LIMIT_S / 2:g} s")
+    assert outcomes.pop(40) == Ungraded("timeout", f"over {LIMIT_S / 2:g} s")
+    assert all(isinstance(outcome, Grade) and outcome.verdict for outcome in outcomes)
+
+
+def test_a_batch_of_slow_calls_gives_way_to_others() -> None:
+    slow = ("math", MathTarget(f"{LONG}+1"), response(rf"\boxed{{{LONG}+2}}"))
+    quick = ("math", MathTarget("1"), response(r"\boxed{1}"))
+    pool = RewardPool(timeout_s=60.0)
+    ended: list[str] = []
+
+    async def end(name: str, calls: list[Call]) -> None:
+        assert all(isinstance(outcome, Grade) for outcome in await pool.grade_many(calls))
+        ended.append(name)
+
+    async def both() -> None:
+        await asyncio.gather(end("slow", [slow] * 8), end("quick", [quick]))
+
+    asyncio.run(both())
+    pool.close()
+    assert ended == ["quick", "slow"]
+
+
+def test_calls_that_share_rewards_and_targets_get_the_grades_that_each_gets_alone(pool: RewardPool) -> None:
+    spec = RewardSpec((Component("math"), Component("format", 0.1, gate="math")))
+    target, half = MathTarget(r"\frac12"), response(r"<think>a</think>\boxed{0.5}")
+    calls: list[Call] = []
+    for text in (r"\boxed{1/2}", r"\boxed{2}", "none"):
+        calls += [(spec, target, response(text)), ("math", target, half), ("exact", TextTarget((text,)), response(text))]
+        calls += [(spec, MissingTarget(), half), ({"math": 0.5}, target, response(text)), ({"math": 2.0}, target, response(text))]
+    assert pool.grade_all(calls * 5) == [grade_here(*call) for call in calls] * 5
+
+
+def test_a_batch_too_large_for_the_memory_of_a_worker_is_graded_nevertheless() -> None:
+    calls: list[Call] = [("text", TextTarget((str(n),)), response(f"{n} " * 500_000 + f"the answer is {n}")) for n in range(40)]
+    pool = RewardPool(timeout_s=60.0, memory_mib=60)
+    outcomes = pool.grade_all(calls)
+    pool.close()
     assert all(isinstance(outcome, Grade) and outcome.verdict for outcome in outcomes)
 
 
