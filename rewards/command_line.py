@@ -14,6 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
+from rich.console import Console
 
 from rewards.errors import RewardError, unknown
 from tasks.errors import RowError, TaskError
@@ -107,6 +108,11 @@ def usage(kind: type[Arguments], grammar: str) -> str:
         default = "" if field.is_required() or field.default in (None, (), {}) else f" [{_shown(field.default)}]"
         lines.append(f"  {name:{width}}  {field.description}{default}")
     return "\n".join([grammar.rstrip(), "", *lines])
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Prints texts as they are: in a user's names and messages, rich would read `[/b]` as markup and `:key:` as a picture."""
+    return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def _key_value(argument: str, free: "Sequence[str] | object") -> tuple[str, Json]:

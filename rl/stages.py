@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from rewards.command_line import plain_console
 from rl.checkpoint import newest_checkpoint
 from rl.config.error import ConfigError
 from rl.config.settings import STAGE, RunSettings
@@ -132,7 +132,7 @@ def _report(folders: Mapping[str, RunFolder], path: Path) -> None:
     table = Table(*header)
     for row in cells:
         table.add_row(*row)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _percent(evaluation: Evaluation, task: str | None) -> str:
