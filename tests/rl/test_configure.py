@@ -18,6 +18,7 @@ from rl.config.presets import presets
 from rl.config.settings import RunSettings
 from rl.config.usage import print_usage
 from rl.records.run_folder import RunFolder
+from rl.run import main
 
 TASK = "tasks.sums.family=algebra"
 
@@ -303,6 +304,17 @@ def test_a_data_file_that_is_not_there_is_told_the_nearest(tmp_path: Path) -> No
     assert refusal(f"config={mine}") == (
         f"{mine}:3: tasks.own.data: there is no file {tmp_path}/trian.jsonl; did you mean {tmp_path}/train.jsonl?"
     )
+
+
+@pytest.mark.parametrize("task", ["tasks.sums={data: sums.jsonl}", "tasks.sums={family: 'gym:chain_sum'}"])
+def test_a_cold_start_without_worked_answers_is_told_before_anything_runs(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "sums.jsonl", '{"prompt": "1 + 1", "target": 2}\n')
+    assert main([task, "runs=here"]) == 2
+    assert capsys.readouterr().err.startswith("cold_start: no task has worked answers to imitate")
+    assert not (tmp_path / "here").exists()
 
 
 def test_a_task_that_no_batch_holds_is_told_before_anything_runs() -> None:

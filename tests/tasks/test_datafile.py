@@ -333,6 +333,14 @@ def test_a_heldout_set_that_leaves_nothing_to_train_on_is_refused(tmp_path: Path
         load_problems(Settings(path, heldout=10), "a")
 
 
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_a_file_without_a_row_is_said_to_hold_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(TaskError, match=r"tasks\.a\.data: .*a\.jsonl holds no rows$"):
+        load_problems(Settings(str(path)), "a")
+
+
 def test_images_are_decoded_when_a_problem_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "7.png").write_bytes(png(7))
     path = write_jsonl(tmp_path / "a.jsonl", [{"prompt": "what?", "image": "7.png", "target": "1"}])
