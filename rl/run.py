@@ -68,6 +68,8 @@ def _read_data(settings: RunSettings) -> None:
 
 
 def _run(settings: RunSettings, folder: RunFolder) -> int:
+    for warning in plan(settings).warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     from rl.recipe import Recipe
 
     try:
