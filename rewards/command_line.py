@@ -55,6 +55,9 @@ def run(
     except (RewardError, TaskError, RowError) as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:  # A file that cannot be written, a disk that is full.
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return 130

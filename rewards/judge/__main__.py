@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from rewards.judge.audit import audit_of, table_of
 from rewards.judge.judgement import differences, read_judgements
 from rewards.judge.record import JudgeRecord
 from rewards.judge.sitting import Answers, Prices, Sitting, cost, judge_all
-from rewards.outcome import Grade
+from rewards.outcome import Grade, Ungraded
 from tasks.message import Json
 
 GRAMMAR = """\
@@ -119,6 +120,10 @@ def _sit(arguments: GradeArguments, settings: Mapping[str, Json], label: str = "
     graded = [judgement for judgement in sitting.judgements if isinstance(judgement.outcome, Grade)]
     bad = f", {len(sitting.bad_rows)} rows could not be read" if sitting.bad_rows else ""
     console.print(f"{len(graded)} of {len(sitting.judgements)} graded{bad}: {cost(sitting.spent, prices)}", highlight=False)
+    ungraded = [judgement.outcome for judgement in sitting.judgements if isinstance(judgement.outcome, Ungraded)]
+    details = {outcome.reason: outcome.detail for outcome in reversed(ungraded)}
+    for reason, number in Counter(outcome.reason for outcome in ungraded).most_common():
+        console.print(f"  {reason} {number:,}, the first: {details[reason]}", highlight=False, soft_wrap=True)
     return sitting
 
 

@@ -244,6 +244,16 @@ def test_the_printed_plan_names_actors_stages_and_warnings(width: int) -> None:
         assert expected in words
 
 
+@pytest.mark.parametrize(
+    ("arguments", "spoken_of"),
+    [(["loop.refill=true"], True), (["loop.refill=false"], False), (["loop.refill=true", "method=sft"], False)],
+)
+def test_the_printed_plan_speaks_of_refilled_groups_only_where_there_are_some(arguments: list[str], spoken_of: bool) -> None:
+    console = Console(width=160, file=io.StringIO(), record=True)
+    print_plan(plan(settings(*arguments), LAPTOP), console)
+    assert ("sampled anew" in console.export_text()) is spoken_of
+
+
 def test_a_run_prints_the_warnings_of_its_plan_too(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("no row\n")
     arguments = ["tasks.sums={data: bad.jsonl, heldout: 1}", "cold_start.enabled=false", "rollout.max_tokens=64"]
