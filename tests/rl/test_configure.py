@@ -317,6 +317,13 @@ def test_a_cold_start_without_worked_answers_is_told_before_anything_runs(
     assert not (tmp_path / "here").exists()
 
 
+def test_a_reward_that_cannot_grade_the_data_is_told_with_its_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write(tmp_path / "sums.jsonl", '{"prompt": "1 + 1", "target": 2}\n{"prompt": "1 + 2", "target": 3}\n')
+    task = f"tasks.sums={{data: {data}, target: count, reward: boxes, heldout: 1}}"
+    assert main([task, "cold_start.enabled=false", "dry_run=true"]) == 2
+    assert capsys.readouterr().err == "tasks.sums: reward 'boxes' grades BoxesTarget, but the problem's target is a CountTarget\n"
+
+
 def test_a_task_that_no_batch_holds_is_told_before_anything_runs() -> None:
     assert "a batch of 32 has no slot for 'rare'" in refusal(TASK, "tasks.rare.family=order", "tasks.rare.weight=0.001")
 
