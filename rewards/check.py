@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, JsonValue
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from rewards.command_line import Arguments, OneOrMore, run
+from rewards.command_line import Arguments, OneOrMore, plain_console, run
 from rewards.errors import RewardError
 from rewards.isolation import RewardPool
 from rewards.mixture import spec_of
 from rewards.offline.gold import GOLD, GoldAnswer
 from rewards.offline.output import replace_text
-from rewards.offline.preflight import Preflight, preflight
+from rewards.offline.preflight import Level, Preflight, preflight
 from rewards.offline.targets import target_kind
 from rewards.plugins import load_plugin
 from rewards.registry import Reward, all_rewards, find, registered_from
@@ -33,6 +33,7 @@ GRAMMAR = """\
 
 Exit code: 0 passed, 1 a check failed, 2 the reward cannot be loaded.
 """
+MARKS: Mapping[Level, Text] = {"ok": Text("ok"), "note": Text("note", "yellow"), "fail": Text("FAIL", "red")}
 
 
 class CheckArguments(Arguments):
@@ -89,10 +90,9 @@ async def _checked(entries: Sequence[Reward], settings: CheckArguments, golds: M
 
 
 def _print(found: Sequence[Preflight]) -> None:
-    console = Console()
     table = Table("reward", "", "check", "detail", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for result in found:
-        level = "[red]FAIL[/]" if result.failed else "[green]ok[/]"
+        level = MARKS["fail"] if result.failed else Text("ok", "green")
         speed = (
             ""
             if result.median_s is None or result.worst_s is None
@@ -100,9 +100,8 @@ def _print(found: Sequence[Preflight]) -> None:
         )
         table.add_row(result.reward, level, "time per call", speed)
         for finding in result.findings:
-            mark = {"ok": "ok", "note": "[yellow]note[/]", "fail": "[red]FAIL[/]"}[finding.level]
-            table.add_row("", mark, finding.check, finding.detail)
-    console.print(table)
+            table.add_row("", MARKS[finding.level], finding.check, finding.detail)
+    plain_console().print(table)
 
 
 if __name__ == "__main__":

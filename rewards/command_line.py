@@ -14,6 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
+from rich.console import Console
 
 from rewards.errors import RewardError, unknown
 from tasks.errors import RowError, TaskError
@@ -53,6 +54,9 @@ def run(
         return work(read_arguments(kind, arguments, positional))
     except (RewardError, TaskError, RowError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:  # A file that cannot be written, a disk that is full.
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
@@ -107,6 +111,11 @@ def usage(kind: type[Arguments], grammar: str) -> str:
         default = "" if field.is_required() or field.default in (None, (), {}) else f" [{_shown(field.default)}]"
         lines.append(f"  {name:{width}}  {field.description}{default}")
     return "\n".join([grammar.rstrip(), "", *lines])
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Prints texts as they are: in a user's names and messages, rich would read `[/b]` as markup and `:key:` as a picture."""
+    return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def _key_value(argument: str, free: "Sequence[str] | object") -> tuple[str, Json]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import Arguments, run
+from rewards.command_line import Arguments, plain_console, run
 from rewards.offline.comparison import Comparison, compare
 from rewards.offline.output import replace_text
 from rewards.offline.scored import ScoredRow
@@ -42,7 +42,7 @@ def _compare(settings: CompareArguments) -> int:
     found = compare(settings.before, settings.after, settings.examples)
     if settings.out is not None:
         replace_text(settings.out, json.dumps(_as_json(found), ensure_ascii=False, indent=2) + "\n")
-    _print(found, Console())
+    _print(found, plain_console())
     return 0
 
 
@@ -84,8 +84,8 @@ def _print(found: Comparison, console: Console) -> None:
     if lines:
         console.print("\n" + "\n".join(lines), highlight=False)
     for largest in found.largest:
-        console.print(f"\n{largest.after.where}", style="bold", highlight=False, markup=False)
-        console.print(f"  before {_said(largest.before)}\n  after  {_said(largest.after)}", highlight=False, markup=False)
+        console.print(f"\n{largest.after.where}", style="bold", highlight=False)
+        console.print(f"  before {_said(largest.before)}\n  after  {_said(largest.after)}", highlight=False)
 
 
 def _said(row: ScoredRow) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
-from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import Arguments, OneOrMore, run
+from rewards.command_line import Arguments, OneOrMore, plain_console, run
 from rewards.plugins import load_plugin
 from rewards.registry import BUILT_IN, Reward, all_rewards
 from tasks.message import Json
@@ -38,7 +37,7 @@ def _list(settings: ListArguments) -> int:
     if settings.format == "json":
         print(json.dumps([_described(entry) for entry in rewards], indent=2))
     else:
-        Console().print(_table(rewards))
+        plain_console().print(_table(rewards))
     return 0
 
 
@@ -54,7 +53,9 @@ def _described(entry: Reward) -> Mapping[str, Json]:
 
 
 def _table(rewards: Sequence[Reward]) -> Table:
-    table = Table("reward", "grades", "settings", "version", "origin", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("reward", "grades", "settings", "version", "origin"):
+        table.add_column(heading, overflow="fold")
     for entry in rewards:
         grades = ", ".join(target.__name__.removesuffix("Target") for target in entry.targets) or "any"
         settings = ", ".join(f"{name}={json.dumps(value)}" for name, value in entry.defaults.items())

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, JsonValue, field_validator
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rewards.command_line import Arguments, OneOrMore, run
+from rewards.command_line import Arguments, OneOrMore, plain_console, run
 from rewards.errors import RewardError
 from rewards.isolation import RewardPool
 from rewards.judge.budget import Spent, spent
@@ -149,7 +148,7 @@ def _strict(samples: Iterator[Sample | BadRow]) -> Iterator[Sample | BadRow]:
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=plain_console(stderr=True), transient=True)
 
 
 def _judged() -> str:
@@ -158,7 +157,7 @@ def _judged() -> str:
 
 
 def _report(summary: Summary, out: Path, bad: Sequence[str], num_bad: int) -> None:
-    console = Console()
+    console = plain_console()
     if num_bad:
         more = f"\n  and {num_bad - len(bad)} more" if num_bad > len(bad) else ""
         print(f"{num_bad} rows cannot be read and are ungraded ({BAD_ROW}):\n  " + "\n  ".join(bad) + more, file=sys.stderr)

@@ -15,11 +15,10 @@ from itertools import islice
 from pathlib import Path
 
 from pydantic import Field, JsonValue
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from rewards.command_line import Arguments, run
+from rewards.command_line import Arguments, plain_console, run
 from rewards.judge.budget import Budget
 from rewards.judge.expert import Estimate, Expert, expert_settings
 from rewards.judge.reward import servers_of
@@ -92,7 +91,7 @@ async def _run(arguments: TargetsArguments) -> int:
     settings = expert_settings({"mode": "record", "record": str(out.with_suffix(".judge.sqlite")), **arguments.judge})
     budget = Budget(settings.limits.max_calls, settings.limits.max_total_tokens)
     expert = Expert(settings, servers_of(settings, budget), budget, tuple(f"{tool}: {does}" for tool, does in arguments.tools.items()))
-    progress = Progress(TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), console=Console(stderr=True))
+    progress = Progress(TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), console=plain_console(stderr=True))
     try:
         with progress, replacing(out) as file:
             task = progress.add_task("estimating", total=None)
@@ -140,7 +139,7 @@ def _plain(value: object) -> str:
 def _report(tally: Tally, out: Path, spent: str) -> None:
     for row in tally.bad_rows[:SHOWN_BAD_ROWS]:
         print(f"{row.where}: {row.reason}", file=sys.stderr)
-    console, estimated = Console(), tally.estimates.total()
+    console, estimated = plain_console(), tally.estimates.total()
     table = Table("calls", "problems", box=None, pad_edge=False, header_style="dim")
     for calls, number in sorted(tally.estimates.items()):
         table.add_row(str(calls), f"{number:,}")

@@ -23,17 +23,20 @@ FilterAttempt: TypeAlias = Callable[[Problem, int, int], Awaitable[GradedGroup]]
 
 @dataclass(frozen=True, slots=True)
 class PassRate:
-    """`judged` samples of a query had a verdict, `right` of them were right."""
+    """`judged` samples of a query had a verdict, `right` of them were right; `unjudged` ones had a grade without a verdict."""
 
     task: str
     problem_id: str
     right: int
     judged: int
+    unjudged: int = 0
 
 
 def is_kept(rate: PassRate, settings: QueryFilterSettings) -> bool:
-    """A query without a single verdict is dropped: nothing could be learnt from it."""
-    if rate.judged == 0 or (settings.drop_unsolved and rate.right == 0):
+    """A query without a single grade is dropped: nothing could be learnt from it. One whose reward gives no verdicts has no pass rate."""
+    if rate.judged == 0:
+        return rate.unjudged > 0
+    if settings.drop_unsolved and rate.right == 0:
         return False
     return rate.right / rate.judged <= settings.max_pass_rate
 
@@ -124,4 +127,5 @@ def waves(settings: QueryFilterSettings) -> tuple[int, ...]:
 
 def _rate(groups: Sequence[GradedGroup]) -> PassRate:
     problem, verdicts = groups[0].problem, [verdict for group in groups for verdict in group.verdicts]
-    return PassRate(problem.source, problem.id, sum(verdicts), len(verdicts))
+    graded = sum(len(group.grades) for group in groups)
+    return PassRate(problem.source, problem.id, sum(verdicts), len(verdicts), graded - len(verdicts))

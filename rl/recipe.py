@@ -59,7 +59,7 @@ class Recipe:
             with Cluster(not torch.cuda.is_available(), settings.gpu_share) as cluster:
                 await self._stages(cluster, display, interruption)
         if settings.records.report and not interruption.asked:
-            write_report(self._folder)
+            display.note(f"report {write_report(self._folder)}")
         return 130 if interruption.asked else 0
 
     async def _stages(self, cluster: Cluster, display: Progress, interruption: Interruption) -> None:

@@ -6,11 +6,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from rich.console import Console
-
+from rewards.command_line import plain_console
 from rewards.errors import RewardError
 from rl.config.configure import load
 from rl.config.error import ConfigError
+from rl.config.existence import check_cold_start
 from rl.config.plan import plan
 from rl.config.plan_display import print_plan
 from rl.config.settings import RunSettings
@@ -29,7 +29,7 @@ MISTAKES = (ConfigError, RunFolderError, TaskError, RewardError)
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 done, 1 the run failed, 2 the request was wrong, 130 ended by the user."""
     try:
-        if print_usage(arguments, Console()):
+        if print_usage(arguments, plain_console()):
             return 0
         settings = load(arguments)
         if settings.backend == "verl":
@@ -48,9 +48,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run_stage(settings: RunSettings) -> int:
+    check_cold_start(settings)
     if settings.dry_run:
         _read_data(settings)
-        print_plan(plan(settings), Console())
+        print_plan(plan(settings), plain_console())
         return 0
     folder = RunFolder(settings.runs / settings.name)
     with folder.claimed(settings.model_dump(mode="json")):
@@ -67,6 +68,8 @@ def _read_data(settings: RunSettings) -> None:
 
 
 def _run(settings: RunSettings, folder: RunFolder) -> int:
+    for warning in plan(settings).warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     from rl.recipe import Recipe
 
     try:

@@ -39,7 +39,7 @@ class Display(Protocol):
 
     def step(self, metrics: Mapping[str, float]) -> None: ...
 
-    def evaluation(self, accuracies: Mapping[str, float]) -> None: ...
+    def evaluation(self, accuracies: Mapping[str, float | None]) -> None: ...
 
     def note(self, text: str) -> None: ...
 
@@ -238,8 +238,8 @@ class Session:
             )
 
 
-def _accuracies(evaluation: Evaluation) -> dict[str, float]:
-    return {task: accuracy for task in evaluation.tasks if (accuracy := evaluation.accuracy(task)) is not None}
+def _accuracies(evaluation: Evaluation) -> dict[str, float | None]:
+    return {task: evaluation.accuracy(task) for task in evaluation.tasks}
 
 
 def _recorded(step: StepDone, per_task: int, kind: AdvantageKind) -> Iterator[RecordedRollout]:

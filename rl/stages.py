@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
-from rich.console import Console
+from pydantic_core import ErrorDetails
 from rich.table import Table
 
+from rewards.command_line import plain_console
 from rl.checkpoint import newest_checkpoint
 from rl.config.error import ConfigError
+from rl.config.keys import nearest_keys
 from rl.config.settings import STAGE, RunSettings
 from rl.records.evaluation_record import Evaluation
 from rl.records.run_folder import RunFolder
@@ -53,7 +55,7 @@ def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
         try:
             stage = RunSettings.model_validate(_without_null(_without_null(values, "tasks"), "distillation", "teachers"))
         except ValidationError as error:
-            mistakes += [f"stages.{name}: {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+            mistakes += [f"stages.{name}: {_mistake(details)}" for details in error.errors()]
             continue
         keeps = place == 0 or stage.method == "sft" or "cold_start.enabled" in settings.stages[name]
         found[name] = stage if keeps else _without_cold_start(stage)
@@ -62,6 +64,15 @@ def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
     if mistakes:
         raise ConfigError(*mistakes)
     return found
+
+
+def _mistake(details: ErrorDetails) -> str:
+    path = tuple(map(str, details["loc"]))
+    key = ".".join(path)
+    if details["type"] == "extra_forbidden":
+        near = nearest_keys(path)
+        return f"unknown key {key}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    return f"{key}{': ' if key else ''}{details['msg'].removeprefix('Value error, ')}"
 
 
 def _with_keys(values: Mapping[str, Json], keys: Mapping[str, Json]) -> dict[str, Json]:
@@ -132,7 +143,7 @@ def _report(folders: Mapping[str, RunFolder], path: Path) -> None:
     table = Table(*header)
     for row in cells:
         table.add_row(*row)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _percent(evaluation: Evaluation, task: str | None) -> str:

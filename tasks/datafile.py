@@ -86,7 +86,7 @@ def load_problems(settings: DataSettings, name: str) -> DataProblems:
     if reader.bad_rows and (settings.on_bad_row == "error" or reader.num_good == 0):
         raise TaskError(_bad_rows_message(reader, table, name))
     if not kept:
-        raise TaskError(f"{table.title} holds no problem")
+        raise TaskError(f"tasks.{name}.data: {table.title} holds no rows")
     if settings.weight and len(kept) <= settings.heldout:
         leaves = f"tasks.{name}.heldout={settings.heldout} leaves none to train on: lower it"
         raise TaskError(f"{table.title} holds {len(kept)} different problems, and {leaves}")

@@ -3,21 +3,21 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from pydantic import Field, JsonValue, model_validator
-from rich.console import Console
 from rich.table import Table
 
-from rewards.command_line import ASKS, Arguments, OneOrMore, run
+from rewards.command_line import ASKS, Arguments, OneOrMore, plain_console, run
 from rewards.errors import RewardError, unknown
 from rewards.judge.audit import audit_of, table_of
 from rewards.judge.judgement import differences, read_judgements
 from rewards.judge.record import JudgeRecord
 from rewards.judge.sitting import Answers, Prices, Sitting, cost, judge_all
-from rewards.outcome import Grade
+from rewards.outcome import Grade, Ungraded
 from tasks.message import Json
 
 GRAMMAR = """\
@@ -107,19 +107,23 @@ def _audit(arguments: AuditArguments) -> int:
     audit = audit_of(sitting, Prices(*arguments.prices), other)
     if arguments.out is not None:
         _write(arguments.out, [json.dumps(audit, ensure_ascii=False)])
-    Console().print(table_of(audit))
+    plain_console().print(table_of(audit))
     return 0 if any(isinstance(judgement.outcome, Grade) for judgement in sitting.judgements) else 1
 
 
 def _sit(arguments: GradeArguments, settings: Mapping[str, Json], label: str = "") -> Sitting:
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     prices = Prices(*arguments.prices)
     sitting = asyncio.run(judge_all(Answers(arguments.data, arguments.target, arguments.columns, label), settings, prices, console))
     for row in sitting.bad_rows[:SHOWN_BAD_ROWS]:
-        console.print(f"{row.where}: {row.reason}", markup=False, soft_wrap=True)
+        console.print(f"{row.where}: {row.reason}", soft_wrap=True)
     graded = [judgement for judgement in sitting.judgements if isinstance(judgement.outcome, Grade)]
     bad = f", {len(sitting.bad_rows)} rows could not be read" if sitting.bad_rows else ""
     console.print(f"{len(graded)} of {len(sitting.judgements)} graded{bad}: {cost(sitting.spent, prices)}", highlight=False)
+    ungraded = [judgement.outcome for judgement in sitting.judgements if isinstance(judgement.outcome, Ungraded)]
+    details = {outcome.reason: outcome.detail for outcome in reversed(ungraded)}
+    for reason, number in Counter(outcome.reason for outcome in ungraded).most_common():
+        console.print(f"  {reason} {number:,}, the first: {details[reason]}", highlight=False, soft_wrap=True)
     return sitting
 
 
@@ -132,7 +136,7 @@ def _diff(arguments: DiffArguments) -> int:
     table = Table("id", "what differs", "before", "after", box=None, pad_edge=False, header_style="dim")
     for difference in islice(found, arguments.shown):
         table.add_row(difference.id, difference.kind, str(difference.before), str(difference.after))
-    console = Console()
+    console = plain_console()
     if found:
         console.print(table)
     console.print(f"{len(found)} of {len({*before, *after})} items differ", highlight=False)

@@ -11,8 +11,6 @@ from pathlib import Path
 from rewards.offline.scored import ScoredRow, read_scored
 from rewards.offline.summary import Moments
 
-Pair = tuple[ScoredRow, ScoredRow]
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:

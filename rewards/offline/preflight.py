@@ -115,6 +115,8 @@ async def _purity(
 ) -> list[Finding]:
     """The same calls again, in the opposite order: a reward that remembers or rolls dice says something else."""
     kept = {name: timed.outcome for name, timed in tried.items() if not _is_broken(timed.outcome)}
+    if not kept:
+        return [Finding("note", "purity", "not tried: no call gave a grade")]
     texts = dict(named) | {name: name for name in kept if name not in named}
     for _ in range(REPEATS - 1):
         names = list(reversed(kept))

@@ -9,6 +9,7 @@ from rewards.errors import RewardError
 from rewards.mixture import check_spec, check_target, spec_of
 from rewards.plugins import load_plugin
 from rl.config.checkpoint_folder import checkpoint_fault
+from rl.config.error import ConfigError
 from rl.config.keys import KeyPath
 from rl.config.settings import STAGE, RunSettings
 from rl.config.task_settings import TaskSettings
@@ -45,6 +46,16 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
                 yield ("distillation", "teachers", name, "sources"), trained
     if settings.backend != "verl":  # Its folders are the cluster's.
         yield from _broken_checkpoints(settings)
+
+
+def check_cold_start(settings: RunSettings) -> None:
+    """Raises `ConfigError` where the run has a cold start and nothing to imitate in it."""
+    cold = settings.cold_start
+    if cold.enabled and cold.data is None and not any(settings.tasks[name].has_demonstrations for name in settings.weights):
+        raise ConfigError(
+            "cold_start: no task has worked answers to imitate (data and gym:<name> have none); give some as cold_start.data=<file>, or "
+            "leave it out: cold_start.enabled=false policy.path=<a trained checkpoint>"
+        )
 
 
 def _broken_checkpoints(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:

@@ -34,7 +34,7 @@ class TaskPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`shape` is None for a checkpoint that is not on this machine."""
+    """`shape` is None for a checkpoint that is not on this machine; `refills` says whether more may be sampled than `stages` count."""
 
     name: str
     policy: str
@@ -43,6 +43,7 @@ class Plan:
     actors: tuple[Actor, ...]
     tasks: tuple[TaskPlan, ...]
     stages: tuple[StagePlan, ...]
+    refills: bool
     warnings: tuple[str, ...]
 
     @property
@@ -65,6 +66,7 @@ def plan(settings: RunSettings, machine: Machine | None = None) -> Plan:
         actors=actors,
         tasks=_tasks(settings),
         stages=_stages(settings),
+        refills=settings.uses_loop and settings.loop.refill,
         warnings=tuple(warnings(settings, shape, machine, actors)),
     )
 

@@ -66,7 +66,8 @@ def _stages(plan: Plan) -> Table:
         table.add_row(stage.name, stage.amount, f"{stage.rollouts:,}" if stage.rollouts else "", _tokens(stage.max_tokens))
     rollouts, tokens = (sum(stage.rollouts for stage in plan.stages), sum(stage.max_tokens for stage in plan.stages))
     table.add_row("in all", "", f"{rollouts:,}", _tokens(tokens), style="bold")
-    table.caption = "with loop.refill, groups of equal rewards are sampled anew on top"
+    if plan.refills:
+        table.caption = "with loop.refill, groups of equal rewards are sampled anew on top"
     return table
 
 

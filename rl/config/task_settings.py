@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, model_validator
 
 from rl.config.strict_settings import Count, NonNegative, Settings
+from tasks.gym import PREFIX as GYM
 
 # Of a family, for the query filter, where no pool is given.
 FAMILY_POOL = 256
@@ -17,7 +18,7 @@ class TaskSettings(Settings):
     family: str | None = Field(None, description="a procedural family (`tasks.families`), or `gym:<name>` for one of reasoning-gym's")
     data: str | None = Field(None, description="a .jsonl or .parquet file, a saved dataset's folder, or `hf:<dataset>[:<split>]`")
     columns: dict[str, str] = Field(
-        {}, description="our field -> column of the data: id, prompt, messages, images, target, choices, reward"
+        {}, description="our field -> column of the data: id, prompt, messages, images, target, choices, reward, expected_calls"
     )
     target: str = Field(
         "math", description="what the data's target column holds: math, choice, boxes, ... (all in docs/data.md); none: nothing"
@@ -44,6 +45,11 @@ class TaskSettings(Settings):
     def filtered(self) -> int | None:
         """Problems that the query filter looks at; None: all that the data has."""
         return self.pool if self.pool is not None or self.data is not None else FAMILY_POOL
+
+    @property
+    def has_demonstrations(self) -> bool:
+        """Whether its problems come with worked answers."""
+        return self.family is not None and not self.family.startswith(GYM)
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TaskSettings":

@@ -68,12 +68,16 @@ class Progress:
         rest = [f"{seconds_text(left)} left"] if left else []
         self._line("  ".join((place, *figures(metrics), *rest)))
 
-    def evaluation(self, accuracies: Mapping[str, float]) -> None:
-        """Held-out accuracy, mean pass@1, of each task."""
-        known = self._screen.first_accuracies
-        texts = [f"{task} {value:.1%}" + (f" (from {known[task]:.1%})" if task in known else "") for task, value in accuracies.items()]
-        self._screen = self._screen.with_accuracies(accuracies)
-        self._line(f"held-out: {'  '.join(texts)}")
+    def evaluation(self, accuracies: Mapping[str, float | None]) -> None:
+        """Held-out accuracy, mean pass@1, of each task; None where no answer has a verdict."""
+        first = self._screen.first_accuracies
+        known = {task: value for task, value in accuracies.items() if value is not None}
+        texts = [f"{task} {value:.1%}" + (f" (from {first[task]:.1%})" if task in first else "") for task, value in known.items()]
+        self._screen = self._screen.with_accuracies(known)
+        if known:
+            self._line(f"held-out: {'  '.join(texts)}")
+        if without := [task for task in accuracies if task not in known]:
+            self.note(f"held-out: no accuracy of {', '.join(without)}: the reward gives no verdict, as in Grade(0.5, verdict=False)")
 
     def note(self, text: str) -> None:
         """A sentence to keep in sight for a while, such as where the checkpoint is."""

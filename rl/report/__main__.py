@@ -4,15 +4,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rl.config.usage import ASKS
 from rl.records.run_folder import RunFolder, RunFolderError
 from rl.report.page import write_report
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0 written, 2 the request was wrong."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: python -m rl.report runs/<name> [control run folders ...]", file=sys.stderr)
-        return 2
+    """The exit code: 0 written, or help was asked for; 2 the request was wrong."""
+    if not arguments or any(argument in ASKS for argument in arguments):
+        print("python -m rl.report runs/<name> [control run folders ...]     writes report.html into the first folder")
+        return 0
     run, *controls = (RunFolder(Path(argument)) for argument in arguments)
     try:
         for folder in (run, *controls):

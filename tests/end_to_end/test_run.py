@@ -80,6 +80,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     result = finish(folder, "name=whole")
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    (folder / "printed.txt").write_text(result.stdout)
     return folder
 
 
@@ -90,6 +91,7 @@ def test_a_run_leaves_metrics_evaluations_rollouts_checkpoints_and_a_report(unin
     assert (run / "rollouts" / "step_000002.jsonl").stat().st_size > 0
     assert (run / "checkpoints" / "step_000004" / "policy" / "model.safetensors").exists()
     assert "<html" in (run / "report.html").read_text()
+    assert (uninterrupted / "printed.txt").read_text().rstrip().endswith(f"report {run}/report.html")
 
 
 def test_a_synchronous_run_has_no_lag_and_its_log_probs_agree_with_the_engines(uninterrupted: Path) -> None:

@@ -78,6 +78,17 @@ def test_a_plugin_that_does_not_load_is_another_exit_code(tmp_path: Path, capsys
     assert "broken.py, line 2: ModuleNotFoundError" in capsys.readouterr().err
 
 
+def test_a_message_that_looks_like_markup_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = plugin(tmp_path, "marked_up", "    raise ValueError('[/b] :key: [red]')")
+    assert check.main([place]) == 1
+    assert "[/b] :key: [red]" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_reward_that_never_gives_a_grade_has_shown_no_purity(tmp_path: Path) -> None:
+    _, found = findings(tmp_path, plugin(tmp_path, "always_fails", "    raise ValueError"))
+    assert {finding["level"] for finding in found if finding["check"] == "purity"} == {"note"}
+
+
 @pytest.fixture(scope="module")
 def built_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict]]:
     """The findings about each reward of this package, from a process that knows no other."""
@@ -104,3 +115,9 @@ def test_the_list_shows_built_in_rewards_and_plugins_with_target_settings_versio
         "name": "listed", "targets": ["MathTarget"], "settings": {}, "version": "1", "images": False, "origin": path,
     }  # fmt: skip
     assert entries["math"]["settings"] == {"tolerance": 0.0}
+
+
+def test_the_list_cuts_no_setting_on_a_narrow_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert listing.main([]) == 0
+    assert "…" not in capsys.readouterr().out

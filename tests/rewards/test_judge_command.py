@@ -51,6 +51,14 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+async def test_answers_that_could_not_be_judged_are_told_with_the_reason(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = ["judge.base_url=http://127.0.0.1:9/v1", "judge.attempts=1", f"judge.record={tmp_path}/judge.sqlite"]
+    assert await ask(None, "rejudge", f"data={data}", f"out={tmp_path}/j.jsonl", *nobody) == 1
+    assert "judge-unreachable 4, the first: " in capsys.readouterr().err
+
+
 @pytest.fixture
 async def recorded(data: Path, tmp_path: Path) -> Path:
     record = tmp_path / "judge.sqlite"

@@ -49,6 +49,19 @@ def summary_of(out: Path) -> dict:
     return found
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(write(tmp_path / "a.jsonl", answer()), "reward=math", f"out={tmp_path}/file/s.jsonl") == 2
+    assert capsys.readouterr().err == f"{tmp_path}/file: File exists\n"
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [answer(source="[/x]"), answer(source="[bold]:key:")]
+    assert run(write(tmp_path / "a.jsonl", *rows), "reward={'[/math]': {reward: math}}", f"out={tmp_path}/s.jsonl") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("[/x]", "[bold]:key:", "[/math]"))
+
+
 def test_every_row_comes_out_in_order_with_each_component_its_reason_time_and_version(tmp_path: Path) -> None:
     out = tmp_path / "s.jsonl"
     rows = [

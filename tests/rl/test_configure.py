@@ -18,6 +18,7 @@ from rl.config.presets import presets
 from rl.config.settings import RunSettings
 from rl.config.usage import print_usage
 from rl.records.run_folder import RunFolder
+from rl.run import main
 
 TASK = "tasks.sums.family=algebra"
 
@@ -309,6 +310,24 @@ def test_tasks_that_are_all_only_evaluated_are_refused() -> None:
     assert "every task has weight 0, so that there is none to train on" in refusal(TASK, "tasks.sums.weight=0")
     benchmark = load([TASK, "tasks.benchmark={family: order, weight: 0}", "loop.groups_per_batch=1"])
     assert benchmark.weights == {"sums": 1.0}
+
+
+@pytest.mark.parametrize("task", ["tasks.sums={data: sums.jsonl}", "tasks.sums={family: 'gym:chain_sum'}"])
+def test_a_cold_start_without_worked_answers_is_told_before_anything_runs(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "sums.jsonl", '{"prompt": "1 + 1", "target": 2}\n')
+    assert main([task, "runs=here"]) == 2
+    assert capsys.readouterr().err.startswith("cold_start: no task has worked answers to imitate")
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_reward_that_cannot_grade_the_data_is_told_with_its_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write(tmp_path / "sums.jsonl", '{"prompt": "1 + 1", "target": 2}\n{"prompt": "1 + 2", "target": 3}\n')
+    task = f"tasks.sums={{data: {data}, target: count, reward: boxes, heldout: 1}}"
+    assert main([task, "cold_start.enabled=false", "dry_run=true"]) == 2
+    assert capsys.readouterr().err == "tasks.sums: reward 'boxes' grades BoxesTarget, but the problem's target is a CountTarget\n"
 
 
 def test_a_task_that_no_batch_holds_is_told_before_anything_runs() -> None:

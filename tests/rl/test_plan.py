@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -242,6 +243,28 @@ def test_the_printed_plan_names_actors_stages_and_warnings(width: int) -> None:
     words = " ".join(text.split())
     for expected in ("generator", "grounding", "warning: learner.mini_batches=1", "2 cores"):
         assert expected in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spoken_of"),
+    [(["loop.refill=true"], True), (["loop.refill=false"], False), (["loop.refill=true", "method=sft"], False)],
+)
+def test_the_printed_plan_speaks_of_refilled_groups_only_where_there_are_some(arguments: list[str], spoken_of: bool) -> None:
+    console = Console(width=160, file=io.StringIO(), record=True)
+    print_plan(plan(settings(*arguments), LAPTOP), console)
+    assert ("sampled anew" in console.export_text()) is spoken_of
+
+
+def test_a_run_prints_the_warnings_of_its_plan_too(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("no row\n")
+    arguments = ["tasks.sums={data: bad.jsonl, heldout: 1}", "cold_start.enabled=false", "rollout.max_tokens=64"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", "rl.run", *arguments], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert "warning: cold_start.enabled=false with a policy that was just built: it is untrained, and no reward will come" in done.stderr
+    assert done.stderr.index("warning: ") < done.stderr.index("bad.jsonl cannot be read")
 
 
 def test_a_plan_needs_no_heavy_import() -> None:

@@ -120,6 +120,16 @@ def test_the_clock_counts_what_had_passed_before_it() -> None:
     assert 0.0 < seconds_since_start() < 1e6
 
 
+def test_a_task_without_a_verdict_says_so_in_place_of_an_accuracy() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False, width=200)
+    Progress("run", console, Clock()).evaluation({"sums": 0.5, "mine": None})
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "[0:00] held-out: sums 50.0%",
+        "[0:00] held-out: no accuracy of mine: the reward gives no verdict, as in Grade(0.5, verdict=False)",
+    ]
+
+
 def test_a_terminal_gets_the_live_screen_and_keeps_the_last_one() -> None:
     clock, console = Clock(), terminal(100)
     with Progress("my run", console, clock) as progress:

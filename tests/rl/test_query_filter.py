@@ -43,8 +43,19 @@ def test_a_pass_rate_of_exactly_the_limit_stays() -> None:
     assert is_kept(rate(29, 100), QueryFilterSettings(max_pass_rate=0.29))
 
 
-def test_a_query_without_a_verdict_goes() -> None:
+def test_a_query_without_a_grade_goes() -> None:
     assert not is_kept(rate(0, 0), QueryFilterSettings())
+
+
+@pytest.mark.parametrize("drop_unsolved", [False, True])
+def test_a_query_whose_reward_gives_no_verdict_stays(drop_unsolved: bool, tmp_path: Path) -> None:
+    async def attempt(asked: Problem, samples: int, wave: int) -> GradedGroup:
+        return graded(asked, [Grade(0.5)] * samples)
+
+    settings = QueryFilterSettings(drop_unsolved=drop_unsolved)
+    rates = asyncio.run(pass_rates([problem("a")], settings, attempt, tmp_path / "t.jsonl", 0.2, 8))
+    assert rates == [PassRate("algebra", "a", 0, 0, 16)]
+    assert is_kept(rates[0], settings)
 
 
 def graded(asked: Problem, outcomes: list[Outcome]) -> GradedGroup:

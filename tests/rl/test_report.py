@@ -11,6 +11,7 @@ from made_run import config_of, write_made_run
 
 from rl.records.run_folder import RunFolder
 from rl.records.run_records import Records
+from rl.report.__main__ import main
 from rl.report.curves import curves
 from rl.report.page import inert_json, report_html, write_report
 from rl.report.result import ALL_TASKS, run_result
@@ -140,6 +141,12 @@ def test_the_command_writes_the_page_without_torch(run: RunFolder):
     program = "import sys; from rl.report.__main__ import main; code = main(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program, str(run.path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(run.report_path)), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
+def test_the_command_says_how_it_is_called(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("python -m rl.report runs/<name>")
 
 
 def test_the_command_names_a_folder_that_is_no_run(tmp_path: Path):

@@ -133,7 +133,7 @@ def test_a_teacher_that_is_null_does_not_teach_in_that_stage(tmp_path: Path) -> 
 def test_mistakes_of_all_stages_are_named_with_their_keys(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         stage_settings(settings(tmp_path, a={"loop.stepz": 7}, b={"method": "magic"}))
-    assert "stages.a: loop.stepz" in str(error.value)
+    assert "stages.a: unknown key loop.stepz; did you mean loop.steps?" in str(error.value)
     assert "stages.b: method" in str(error.value)
 
 

@@ -334,7 +334,7 @@ def test_a_benchmark_is_held_out_whole(tmp_path: Path) -> None:
         problems = load_problems(Settings(path, heldout=heldout, weight=0.0), "a")
         assert (len(problems.heldout), len(problems.train)) == (evaluated, 0)
     (tmp_path / "empty.jsonl").write_text("")
-    with pytest.raises(TaskError, match=r"empty\.jsonl holds no problem"):
+    with pytest.raises(TaskError, match=r"empty\.jsonl holds no rows"):
         load_problems(Settings(str(tmp_path / "empty.jsonl"), heldout=4, weight=0.0), "a")
 
 
@@ -342,6 +342,14 @@ def test_a_heldout_set_that_leaves_nothing_to_train_on_is_refused(tmp_path: Path
     path = write_jsonl(tmp_path / "a.jsonl", sums(10) + sums(10))
     with pytest.raises(TaskError, match=r"holds 10 different problems, and tasks\.a\.heldout=10 leaves none to train on: lower it"):
         load_problems(Settings(path, heldout=10), "a")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_a_file_without_a_row_is_said_to_hold_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(TaskError, match=r"tasks\.a\.data: .*a\.jsonl holds no rows$"):
+        load_problems(Settings(str(path)), "a")
 
 
 def test_images_are_decoded_when_a_problem_is_asked_for(tmp_path: Path) -> None:
