@@ -1,7 +1,6 @@
 """Pairs of responses to the same prompt, the better one first: from graded groups, or from a user's table."""
 
-from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,15 @@ from tasks.stored_image import read_images
 from tasks.table import Row, Table, read_all
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A prompt with two texts that the assistant might answer."""
+
+    messages: tuple[Message, ...]
+    chosen: str
+    rejected: str
+
+
 def best_against_worst(group: GradedGroup) -> PolicyTree | None:
     """The rollouts with the highest and the lowest reward; None where rewards do not differ. Of equals, the first."""
     judged = [member for member in group.members if member.reward is not None]
@@ -27,16 +35,16 @@ def best_against_worst(group: GradedGroup) -> PolicyTree | None:
     return PolicyTree(stretch_of(best.segments[:1]), branches, group.problem.source, compared=True)
 
 
-def read_pairs(data: str, renderer: Renderer) -> list[PolicyTree]:
+def read_pairs(data: str) -> list[Pair]:
     """All rows of a .jsonl, .parquet or `hf:` table with `prompt`, `chosen`, `rejected` and, where there are some, `images`.
 
     A prompt is a text or a list of messages. A response is a text, or a list of messages of which the last is the assistant's; where there
     is no `prompt`, those before it are, and have to be the same in both. Raises `TaskError` that lists the first rows that are no pair.
     """
-    return read_all(data, partial(_pair, renderer), "preference pairs")
+    return read_all(data, _pair, "preference pairs")
 
 
-def _pair(renderer: Renderer, row: Row, table: Table) -> PolicyTree:
+def _pair(row: Row, table: Table) -> Pair:
     before_chosen, chosen = _response(row, "chosen")
     before_rejected, rejected = _response(row, "rejected")
     if chosen == rejected:
@@ -47,16 +55,15 @@ def _pair(renderer: Renderer, row: Row, table: Table) -> PolicyTree:
             raise RowError("no column `prompt`, and `chosen` and `rejected` do not begin with the same messages")
         prompt = before_chosen
     stored = read_images(row.values.get("images"), table.folder)
-    messages = tuple(message.decode() for message in read_prompt(prompt, stored, table.folder))
-    return text_pair(messages, chosen, rejected, renderer)
+    return Pair(tuple(message.decode() for message in read_prompt(prompt, stored, table.folder)), chosen, rejected)
 
 
-def text_pair(messages: Sequence[Message], chosen: str, rejected: str, renderer: Renderer) -> PolicyTree:
-    """A prompt with the two texts that the assistant might answer."""
-    images = tuple(image for message in messages for image in message.images)
-    prompt = np.array(renderer.expanded(renderer.prompt_ids(messages), images), dtype=np.int64)
+def text_pair(pair: Pair, renderer: Renderer) -> PolicyTree:
+    """The prompt with both texts as its branches."""
+    images = tuple(image for message in pair.messages for image in message.images)
+    prompt = np.array(renderer.expanded(renderer.prompt_ids(pair.messages), images), dtype=np.int64)
     trunk = Stretch(prompt, np.zeros(len(prompt), dtype=np.bool_), images)
-    return PolicyTree(trunk, (_said(chosen, 1.0, renderer), _said(rejected, -1.0, renderer)), "preferences", compared=True)
+    return PolicyTree(trunk, (_said(pair.chosen, 1.0, renderer), _said(pair.rejected, -1.0, renderer)), "preferences", compared=True)
 
 
 def _said(text: str, advantage: float, renderer: Renderer) -> PolicyBranch:

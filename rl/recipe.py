@@ -12,6 +12,7 @@ from distill.conversation_sources import corpus, imitated_by
 from distill.imitated import Imitation
 from distill.off_policy_run import check_tools
 from distill.on_policy import build_objective, build_scorer, build_signal, check_teachers, scorer_preload, teacher_of_task
+from distill.preference_pairs import read_pairs
 from distill.teacher_checkpoints import untrained_teacher
 from rewards.isolation import RewardPool
 from rewards.plugins import load_plugin
@@ -49,6 +50,8 @@ class Recipe:
         if settings.method == "off_policy_distill":
             check_tools(settings, self._tasks)
         self._imitated = _imitated(self._tasks, settings)
+        data = settings.preferences.data
+        self._pairs = read_pairs(data) if settings.method == "dpo" and data is not None else []
         self._checkpoint: Checkpoint | None = None
 
     async def run(self) -> int:
@@ -74,7 +77,9 @@ class Recipe:
         ranks = cluster.actors(settings.learner.ranks, threads=settings.learner.threads, preload="rl.training.learner", group=True)
         trainer = RayObject(ranks)
         with Records(self._folder, settings.records.trackers, last_step) as records:
-            once = TrainingOnce(settings, self._tasks, self._imitated, self._folder, cluster, trainer, records, display, self._max_images())
+            once = TrainingOnce(
+                settings, self._tasks, self._imitated, self._pairs, self._folder, cluster, trainer, records, display, self._max_images()
+            )
             untrained = _untrained(settings, self._imitated)
             self._check_teachers(untrained)
             first = self._checkpoint.policy if self._checkpoint else untrained

@@ -65,6 +65,15 @@ def _read_data(settings: RunSettings) -> None:
     """The rows of local files: what is wrong in them is told before a run too. Nothing is fetched from the hub for a plan."""
     local = {name: task for name, task in settings.tasks.items() if task.data is not None and not task.data.startswith(HUB)}
     check_task_rewards({name: build_task(name, task, settings.seed) for name, task in local.items()})
+    cold, pairs = settings.cold_start, settings.preferences.data
+    if cold.data is not None and not cold.data.startswith(HUB) and (cold.enabled or settings.method == "sft"):
+        from distill.conversation_file import read_conversations
+
+        read_conversations(cold.data)
+    if pairs is not None and not pairs.startswith(HUB) and settings.method == "dpo":
+        from distill.preference_pairs import read_pairs
+
+        read_pairs(pairs)
 
 
 def _run(settings: RunSettings, folder: RunFolder) -> int:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rewards.command_line import plain_console
 from rl.checkpoint import newest_checkpoint
 from rl.config.error import ConfigError
+from rl.config.existence import missing
 from rl.config.keys import nearest_keys
 from rl.config.settings import STAGE, RunSettings
 from rl.records.evaluation_record import Evaluation
@@ -57,6 +58,7 @@ def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
         except ValidationError as error:
             mistakes += [f"stages.{name}: {_mistake(details)}" for details in error.errors()]
             continue
+        mistakes += [f"stages.{name}: {'.'.join(path)}: {reason}" for path, reason in missing(stage)]
         keeps = place == 0 or stage.method == "sft" or "cold_start.enabled" in settings.stages[name]
         found[name] = stage if keeps else _without_cold_start(stage)
         earlier = list(settings.stages)[:place]

@@ -1,14 +1,14 @@
 """Training done once, not in the loop: cold starts, of policy and teachers, and the methods that stand in the loop's place."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill.cold_start import SupervisedTraining, cold_start, further_supervised
 from distill.imitated import Imitation
 from distill.off_policy_run import teachers_conversations
-from distill.preference_pairs import best_against_worst, read_pairs
+from distill.preference_pairs import Pair, best_against_worst, text_pair
 from distill.preference_training import PreferenceReport, PreferenceTrainer
 from distill.resumable import ReportT, ResumableTraining
 from distill.supervised import SupervisedReport
@@ -29,11 +29,15 @@ from tasks.errors import TaskError
 
 @dataclass(frozen=True, slots=True)
 class TrainingOnce:
-    """What such training works with: `trainer` is the actor that it runs in, and no problem's rollout has more than `max_images`."""
+    """What such training works with: `trainer` is the actor that it runs in, and no problem's rollout has more than `max_images`.
+
+    `pairs` are those of the user's data.
+    """
 
     settings: RunSettings
     tasks: dict[str, Task]
     imitated: Imitation
+    pairs: Sequence[Pair]
     folder: RunFolder
     cluster: Cluster
     trainer: RayObject
@@ -86,7 +90,7 @@ class TrainingOnce:
         settings, preferences = self.settings, self.settings.preferences
         renderer = Renderer(start)
         if preferences.data is not None:
-            pairs = read_pairs(preferences.data, renderer)
+            pairs = [text_pair(pair, renderer) for pair in self.pairs]
         else:
             groups = await session.answered(preferences.problems, preferences.samples)
             pairs = [pair for group in groups if (pair := best_against_worst(group)) is not None]

@@ -17,8 +17,8 @@ ALLOWED = {
     "rl": {"rl", "rollouts", "rewards", "tasks"},
     "distill": {"distill", "rl", "rollouts", "rewards", "tasks"},
 }
-# The program's last step and what it trains outside of the loop, loaded when the settings are checked: see docs/decisions/0002.
-MAY_IMPORT_DISTILL = {"rl/recipe.py", "rl/training_once.py"}
+# The program, its last step and what it trains outside of the loop, loaded when the settings are checked: see docs/decisions/0002.
+MAY_IMPORT_DISTILL = {"rl/run.py", "rl/recipe.py", "rl/training_once.py"}
 HEAVY = ("torch", "ray", "vllm", "verl", "transformers", "datasets", "accelerate")
 
 

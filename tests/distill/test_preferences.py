@@ -13,7 +13,7 @@ from policy_batches import policy_trees
 from tiny_checkpoints import build, forest
 
 from distill.preference_objective import PreferenceObjective
-from distill.preference_pairs import best_against_worst, read_pairs, text_pair
+from distill.preference_pairs import Pair, best_against_worst, read_pairs, text_pair
 from distill.preference_training import PreferenceTrainer
 from rewards.outcome import Grade, Outcome, Ungraded
 from rl.config.settings import LearnerSettings
@@ -128,7 +128,7 @@ def test_pairs_are_read_from_texts_and_from_messages(path: Path, tmp_path: Path)
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     renderer = Renderer(path)
-    text, messages, image = read_pairs(str(tmp_path / "pairs.jsonl"), renderer)
+    text, messages, image = (text_pair(pair, renderer) for pair in read_pairs(str(tmp_path / "pairs.jsonl")))
     for pair in (text, messages):
         assert tuple(pair.trunk.token_ids_T) == renderer.prompt_ids((text_message("user", "hello"),))
         assert [tuple(branch.stretch.token_ids_T) for branch in pair.branches] == [renderer.turn_ids("good"), renderer.turn_ids("bad")]
@@ -136,7 +136,7 @@ def test_pairs_are_read_from_texts_and_from_messages(path: Path, tmp_path: Path)
     assert len(image.trunk.images) == 1
 
 
-def test_rows_that_are_no_pair_are_named_with_their_line(tmp_path: Path, path: Path) -> None:
+def test_rows_that_are_no_pair_are_named_with_their_line(tmp_path: Path) -> None:
     rows = [
         {"prompt": "a", "chosen": "x", "rejected": "y"},
         {"prompt": "a", "chosen": "x", "rejected": "x"},
@@ -145,7 +145,7 @@ def test_rows_that_are_no_pair_are_named_with_their_line(tmp_path: Path, path: P
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(TaskError) as error:
-        read_pairs(str(tmp_path / "pairs.jsonl"), Renderer(path))
+        read_pairs(str(tmp_path / "pairs.jsonl"))
     message = str(error.value)
     assert "3 rows are no preference pairs" in message
     for expected in (
@@ -159,7 +159,7 @@ def test_rows_that_are_no_pair_are_named_with_their_line(tmp_path: Path, path: P
 def test_training_comes_to_prefer_the_chosen_responses_over_the_reference(path: Path, tmp_path: Path) -> None:
     renderer = Renderer(path)
     image = Message("user", (ImagePart(PIL.Image.new("RGB", (64, 64), "red")), TextPart("word?")))
-    pairs = [text_pair(prompt, "few words", "the user", renderer) for prompt in ((text_message("user", "a"),), (image,))]
+    pairs = [text_pair(Pair(prompt, "few words", "the user"), renderer) for prompt in ((text_message("user", "a"),), (image,))]
     settings = PreferenceSettings(steps=20, batch_size=2, beta=0.5)
     learner = LearnerSettings(optimizer=OptimizerSettings(lr=1e-2, warmup_steps=0))
     trainer = PreferenceTrainer(path, settings, learner, SoftmaxSettings(), pairs, 0, tmp_path / "after", bfloat16=False)
@@ -175,7 +175,7 @@ def test_training_comes_to_prefer_the_chosen_responses_over_the_reference(path: 
 
 def test_preference_training_that_was_saved_goes_on_as_if_nothing_had_happened(path: Path, tmp_path: Path) -> None:
     renderer = Renderer(path)
-    pairs = [text_pair((text_message("user", word),), "few words", "the user", renderer) for word in "abcde"]
+    pairs = [text_pair(Pair((text_message("user", word),), "few words", "the user"), renderer) for word in "abcde"]
     settings = PreferenceSettings(steps=6, batch_size=2)
     learner = LearnerSettings(optimizer=OptimizerSettings(lr=1e-2, warmup_steps=0, decay="cosine"))
 

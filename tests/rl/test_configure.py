@@ -323,6 +323,13 @@ def test_a_cold_start_without_worked_answers_is_told_before_anything_runs(
     assert not (tmp_path / "here").exists()
 
 
+@pytest.mark.parametrize(("config", "key"), [("dpo", "preferences.data"), ("sft", "cold_start.data")])
+def test_rows_to_train_on_are_read_by_a_plan(config: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write(tmp_path / "rows.jsonl", '{"text": "nothing of either"}\n')
+    assert main([f"config={config}", f"{key}={data}", "dry_run=true"]) == 2
+    assert f"{data}:1: " in capsys.readouterr().err
+
+
 def test_a_reward_that_cannot_grade_the_data_is_told_with_its_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write(tmp_path / "sums.jsonl", '{"prompt": "1 + 1", "target": 2}\n{"prompt": "1 + 2", "target": 3}\n')
     task = f"tasks.sums={{data: {data}, target: count, reward: boxes, heldout: 1}}"

@@ -137,6 +137,13 @@ def test_mistakes_of_all_stages_are_named_with_their_keys(tmp_path: Path) -> Non
     assert "stages.b: method" in str(error.value)
 
 
+def test_what_a_stage_alone_names_is_looked_up_before_the_first_one_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        stage_settings(settings(tmp_path, a={"method": "sft"}, b={"tasks.algebra.reward": "mahts"}))
+    assert "stages.b: tasks.algebra.reward: " in str(error.value)
+    assert "did you mean" in str(error.value)
+
+
 def test_the_preset_of_the_whole_recipe_has_stages_that_are_valid() -> None:
     found = stage_settings(load(["config=qwen3_vl_tiny"]))
     assert [stage.method for stage in found.values()] == ["sft", "off_policy_distill", "rl", "rl", "sft", "rl"]
