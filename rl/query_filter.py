@@ -15,6 +15,7 @@ from rewards.mixture import check_spec, graded_by, spec_of
 from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import check_ungraded, some_at_a_time
 from rl.graded import GradedGroup
+from tasks.errors import TaskError
 from tasks.problem import Problem
 
 FilterAttempt: TypeAlias = Callable[[Problem, int, int], Awaitable[GradedGroup]]
@@ -82,12 +83,12 @@ async def pass_rates(
 def kept_problems(
     problems: Mapping[str, Sequence[Problem]], rates: Sequence[PassRate], settings: QueryFilterSettings
 ) -> dict[str, list[Problem]]:
-    """The problems of each task that pass the filter. Raises `ValueError` when a task has none left."""
+    """The problems of each task that pass the filter. Raises `TaskError` when a task has none left."""
     kept_ids = {(rate.task, rate.problem_id) for rate in rates if is_kept(rate, settings)}
     kept = {task: [p for p in pool if (task, p.id) in kept_ids] for task, pool in problems.items()}
     for task, left in kept.items():
         if not left:
-            raise ValueError(
+            raise TaskError(
                 f"tasks.{task}: the query filter dropped all {len(problems[task])} queries; make the task harder, "
                 f"raise query_filter.max_pass_rate={settings.max_pass_rate}, or remove the task"
             )

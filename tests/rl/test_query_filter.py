@@ -17,6 +17,7 @@ from rl.evaluate import TooManyUngraded
 from rl.graded import GradedGroup, GradedRollout
 from rl.query_filter import PassRate, graders, is_kept, kept_problems, pass_rates, table_key, waves
 from rollouts.rollout import Given, Rollout, Sampled
+from tasks.errors import TaskError
 from tasks.message import ImagePart, Message, text_message
 from tasks.problem import CountTarget, Problem
 
@@ -117,7 +118,7 @@ def test_kept_problems_keep_their_order_and_their_task() -> None:
 
 
 def test_a_task_without_a_query_left_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"tasks\.algebra: .* all 1 queries.*max_pass_rate=0\.9"):
+    with pytest.raises(TaskError, match=r"tasks\.algebra: .* all 1 queries.*max_pass_rate=0\.9"):
         kept_problems({"algebra": [problem("a")]}, [PassRate("algebra", "a", 16, 16)], QueryFilterSettings())
 
 
