@@ -40,6 +40,18 @@ def base(label: str) -> str:
     return re.sub(r"_\{[^{}]*\}|_\w|'|\([^()]*\)|[\s\\{}]|text|\^\{-1\}", "", label)
 
 
+def is_graph(label: str, other: str) -> bool:
+    """`y` and `f(x)`, in either order: two names of one curve."""
+    first, second = label.strip(), other.strip()
+    return (first == "y" and argument(second) == "x") or (second == "y" and argument(first) == "x")
+
+
+def index(label: str) -> str | None:
+    """`n` in `a_{n}`: what counts the terms of a sequence."""
+    match = re.fullmatch(r"[a-zA-Z]_\{?([i-n])\}?", label.replace(" ", ""))
+    return match.group(1) if match else None
+
+
 def argument(label: str) -> str | None:
     """`x` in `f(x)`; None when it is not a function of one symbol."""
     match = re.fullmatch(r"[^()]*\(\s*(\\?[a-zA-Z]+)\s*\)", label.strip())

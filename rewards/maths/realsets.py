@@ -1,5 +1,6 @@
 """Subsets of the reals in one form: intervals, inequalities, set-builders, unions and differences of them."""
 
+import re
 from dataclasses import dataclass
 
 import sympy
@@ -64,10 +65,17 @@ def is_solved(node: Node) -> bool:
     return all(side in alone or (side is not None and not side.free_symbols) for side in sides)
 
 
-def unknowns(node: Node) -> frozenset[sympy.Symbol]:
-    """The symbols of a relation or of several, those bound in a set-builder aside."""
+def unknowns(node: Node) -> frozenset[str]:
+    """The names of the symbols of a relation or of several, and `x` in `x \\in (0, 1)`.
+
+    Those bound in a set-builder are aside, and those of functions.
+    """
     if isinstance(node, Relation):
-        return frozenset(symbol for side in node.sides if (value := symbolic(side)) is not None for symbol in value.free_symbols)
+        values = [symbolic(side) for side in node.sides]
+        known = [value for value in values if value is not None and not value.atoms(AppliedUndef)]
+        return frozenset(symbol.name for value in known for symbol in value.free_symbols)
+    if isinstance(node, Labelled) and isinstance(node.value, Combined | Leaf | Items) and re.fullmatch(r"[a-z]", node.label.strip()):
+        return frozenset({node.label.strip()}) if real_set(node.value) is not None else frozenset()
     return frozenset().union(*map(unknowns, node.items)) if isinstance(node, Combined) else frozenset()
 
 

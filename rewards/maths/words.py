@@ -122,13 +122,17 @@ def _chinese(text: str) -> str | None:
     if not is_fraction:
         return _chinese_number(text)
     sign = "-" if below.startswith("负") else ""
-    numerator = _chinese_number(above)
+    numerator = _figures(above)
     if numerator is None:
         return None
     if below.removeprefix("负") == "百":
         return f"{sign}{numerator}%"
-    denominator = _chinese_number(below.removeprefix("负"))
+    denominator = _figures(below.removeprefix("负"))
     return None if denominator in (None, "0") else rf"{sign}\frac{{{numerator}}}{{{denominator}}}"
+
+
+def _figures(text: str) -> str | None:
+    return text if re.fullmatch(r"[1-9]\d{0,8}", text) else _chinese_number(text)
 
 
 def _chinese_number(text: str) -> str | None:
