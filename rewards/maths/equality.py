@@ -131,6 +131,8 @@ def _equal(gold: Node, answer: Node, tolerance: float) -> bool:
         mine, other = real_set(gold), real_set(answer)
         if mine is not None and other is not None:
             return equal_sets(mine, other)
+    if isinstance(gold, Relation) and isinstance(answer, Leaf) and gold.ops == ("=",) and labels.is_measure(gold.sides[0]):
+        return _equal(parse_structure(gold.sides[1]), answer, tolerance)
     if isinstance(gold, Relation) or isinstance(answer, Relation):
         return isinstance(gold, Relation) and isinstance(answer, Relation) and equal_relations(gold, answer)
     if isinstance(gold, Items) or isinstance(answer, Items):

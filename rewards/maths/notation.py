@@ -89,6 +89,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"(?<![\\a-zA-Z])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|ln|log|exp)(?=\s*[(^\d\\])", r"\\\1 "),
         (r"\\sqrt\s*(?=[(])", r"\\sqrt"),
         (r"\\sqrt\s*\[\s*([3579])\s*\]\s*\{\s*-\s*(\d+|[a-z]|\\frac\s*\{\w+\}\s*\{\w+\})\s*\}", r"(-\\sqrt[\1]{\2})"),
+        (r"(?<![\\a-zA-Z])(gcd|lcm|max|min)(?=\s*[(⦃])", r"\\\1 "),
+        (r"\\(max|min|gcd|lcm)\s*⦃([^⦃⦄]*)⦄", r"\\\1 (\2)"),
+        (r"\{\}_\s*\{?(\d+)\}?\s*C_\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
         (r"\\lg(?![a-zA-Z])", r"\\log_{10}"),
         (r"\\(?:dots[cbmio]?|ldots|cdots)(?![a-zA-Z])|…|\.\.\.", "…"),
     )
@@ -119,6 +122,9 @@ _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _JOINING_TEXT = re.compile(r"\s*,?\s*(?:and|or|和|或|及|与|以及)\s*", re.IGNORECASE)
 _QUANTIFIER = re.compile(r"[,(]?\s*(?:\\text\{\s*)?(?:for\s+(?:all|some|any|every|each)\b|其中|where\b).*$", re.DOTALL)
 
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})*,0\d\d(?:,\d{3})*(?!\d|,\d)")
+"""`1,000,000`: no list has `000` in it."""
+_EXCLUDED = re.compile(r"(?P<name>[a-zA-Z])\s*\\neq\s*(?P<values>[^,=<>\\()\[\]]+(?:,[^,=<>\\()\[\]]+)+)")
 _INTEGER = re.compile(r"(?<=\S)\s*[,;(]\s*[kmn]\s*\\in\s*(?:\\mathbb\s*)?\{?\s*Z\s*\}?\s*\)?(?=\s*⦄?[.\s]*$)")
 """`2k\\pi (k \\in \\mathbb{Z})`: what counts periods is an integer, said or not."""
 
@@ -144,7 +150,8 @@ def normalised(text: str) -> str:
     text = _TEXT.sub(_joined_text, _inward(text))
     pieces = re.split(r"(\\text\{[^{}]*\})", text)
     text = "".join(piece if place % 2 else braced(piece) for place, piece in enumerate(pieces))
-    return re.sub(r"\s+", " ", text).strip().rstrip(".").strip()
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".").strip()
+    return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), _EXCLUDED.sub(_each_excluded, text))
 
 
 def _inward(text: str) -> str:
@@ -153,6 +160,13 @@ def _inward(text: str) -> str:
         return text
     sides = {"]": "(", "[": "["}, {"[": ")", "]": "]"}
     return re.sub(r"([\[\]])([^\[\]]*,[^\[\]]*)([\[\]])", lambda m: sides[0][m[1]] + m[2] + sides[1][m[3]], text)
+
+
+def _each_excluded(match: re.Match[str]) -> str:
+    """`x \\neq 0, 1` as `x \\neq 0 and x \\neq 1`; what follows may be a list of its own in any other place."""
+    if match.group() != match.string.strip():
+        return match.group()
+    return " and ".join(rf"{match['name']} \neq {value.strip()}" for value in match["values"].split(","))
 
 
 def _quantifier(match: re.Match[str]) -> str:

@@ -105,15 +105,25 @@ def _pieces(node: Node) -> Pieces | None:
 
 
 def _of_items(node: Items) -> Pieces | None:
+    """An interval, the points of a set or list, what satisfies all relations of a list, or what is in any interval of one."""
     if node.kind == "tuple":
         if len(node.items) != 2 or not all(isinstance(item, Leaf) for item in node.items):
             return None
         low, high = (_value(item) for item in node.items)
         return None if low is None or high is None else (Piece(low, high, node.brackets[0] == "(", node.brackets[1] == ")"),)
+    ranges = [item for item in node.items if isinstance(item, Items) and item.kind == "tuple"] if node.kind == "list" else []
+    if len(ranges) == len(node.items) and any(map(_is_interval, ranges)):
+        intervals = [_of_items(item) for item in ranges]
+        return None if None in intervals else tuple(piece for pieces in intervals if pieces for piece in pieces)
     values = [_value(item) for item in node.items]
     if any(value is None for value in values):
         return _intersection([p for item in node.items if (p := _pieces(item)) is not None]) if node.kind == "list" else None
     return tuple(Piece(value, value, False, False) for value in values if value is not None)
+
+
+def _is_interval(node: Items) -> bool:
+    """Whether a pair in a list is no point."""
+    return node.brackets != "()" or any(isinstance(item, Leaf) and r"\infty" in item.text for item in node.items)
 
 
 def _of_relation(node: Relation) -> Pieces | None:
