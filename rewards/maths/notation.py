@@ -14,7 +14,7 @@ _CHARACTERS = {
     "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ", "σ": r"\sigma ",
     "φ": r"\phi ", "ω": r"\omega ", "√": r"\sqrt ", "∖": r"\setminus ", "，": ",", "、": ",", "；": ";", "：": ":", "（": "(", "）": ")",
     "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "－": "-", "＜": "<", "＞": ">",
-    "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "Ω": r"\Omega ", "\u2126": r"\Omega ", "≡": r"\equiv ", "↦": r"\mapsto ",
+    "∶": ":", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "Ω": r"\Omega ", "\u2126": r"\Omega ", "≡": r"\equiv ", "↦": r"\mapsto ",
     "％": "%", "．": ".", "。": ".", "／": "/",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
     "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}",
@@ -115,7 +115,12 @@ _LINE = re.compile(
     re.IGNORECASE,
 )
 """All reals, perhaps but for some."""
-_LEAD = re.compile(r"^(?:\\text\{\s*)?(?:the )?(?:final )?answer(?: is\b\s*:?|\s*[:：])\s*\}?\s*(?=[^\s}])", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer(?: is\b\s*:?|\s*[:：])|(?:最终)?答案\s*[:：是为]"
+    r"|(?:一共|总共|共)有?(?=\s*[\d一二两三四五六七八九十百]))"
+    r"\s*\}?\s*(?=[^\s}])",
+    re.IGNORECASE,
+)
 _OUTWARD = re.compile(r"(?:^|\\cup|\\in|=)\s*\]|\[\s*(?:$|\\cup)")
 _DOLLARS = re.compile(r"^\$?\s*\\\$\s*([\d.,{}!\\]*\d)\s*\$?$|^\$\s*([\d.,]*\d)$")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
@@ -150,7 +155,8 @@ def normalised(text: str) -> str:
     text = _TEXT.sub(_joined_text, _inward(text))
     pieces = re.split(r"(\\text\{[^{}]*\})", text)
     text = "".join(piece if place % 2 else braced(piece) for place, piece in enumerate(pieces))
-    text = re.sub(r"\s+", " ", text).strip().rstrip(".").strip()
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".").removesuffix("\\\\").strip()
+    text = re.sub(r"^\{(\s*[a-zA-Z]\s*[|:][^{}]*)\}$", r"⦃\1⦄", text)
     return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), _EXCLUDED.sub(_each_excluded, text))
 
 
