@@ -87,8 +87,13 @@ def _expected_call(entry: object, required: Mapping[str, frozenset[str]]) -> Exp
 
 
 def _any_of(values: list[object], *, needed: bool = False) -> dict[str, object]:
-    """BFCL lists the right values of an argument; `""` among them says that it may be left out. So inside objects too."""
-    return {"$any_of": [_nested(value) for value in values], "$optional": "" in values and not needed}
+    """BFCL lists the right values of an argument; `""` among them says that it may be left out. So inside objects too.
+
+    Beside other texts it is one that may be given; beside numbers and lists it has the wrong type.
+    """
+    given = [value for value in values if value != ""]
+    right = values if not given or any(isinstance(value, str) for value in given) else given
+    return {"$any_of": [_nested(value) for value in right], "$optional": "" in values and not needed}
 
 
 def _nested(value: object) -> object:

@@ -6,17 +6,17 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-import sympy
-
 from rewards.maths import labels
-from rewards.maths.expression import equal_expressions, equal_symbolic, quantity, symbolic
+from rewards.maths.congruences import same_residues
+from rewards.maths.expression import equal_expressions, quantity
 from rewards.maths.guards import is_unevaluated
-from rewards.maths.letters import told_apart
+from rewards.maths.letters import renamed, told_apart
 from rewards.maths.notation import compact, normalised
 from rewards.maths.numbers import ungrouped
 from rewards.maths.quantities import equal_quantities, same_product
 from rewards.maths.ratios import as_fraction, same_ratio
 from rewards.maths.realsets import equal_sets, is_set_like, is_solved, real_set, unknowns
+from rewards.maths.relations import equal_relations
 from rewards.maths.structure import Items, Labelled, Leaf, Matrix, Node, Relation, parse_structure
 from rewards.maths.units import amount, amounts
 from rewards.maths.words import in_digits
@@ -24,7 +24,10 @@ from rewards.visual.clock import same_time
 
 MAX_ITEMS = 64
 _COUNTER = re.compile(r"(?<![a-zA-Z\\])[kmn](?![a-zA-Z])")
-_ORDERED = re.compile(r"[<>]|\\(?:leq|geq)")
+_OPTION = re.compile(
+    r"(?:\\text\{\s*|\{\s*)?\(\s*(?P<letter>[A-H])\s*\)(?:\s*\}|[.:]|\s)\s*(?P<value>(?!\\cdot|\\cup|\\cap|[+*/^=,<>]|-\s)\S.*)"
+)
+_ROUNDED = re.compile(r"(?P<exact>[^.]*[^.\s])\s*=\s*-?\d*\.\d+(?P<unit>.*)")
 
 
 @lru_cache(maxsize=8192)
@@ -41,6 +44,10 @@ def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
         return False
     if (same := same_time(mine, other)) is not None:
         return same
+    if (same := same_residues(mine, other)) is not None:
+        return same
+    if option := _OPTION.fullmatch(mine):
+        return _same_option(option, other, tolerance)
     if (same := _same_amount(mine, other, tolerance)) is not None:
         return same
     if (same := _same_number(mine, other, tolerance)) is not None:
@@ -49,7 +56,16 @@ def equal_answers(gold: str, answer: str, tolerance: float = 0.0) -> bool:
         return True
     mine, other = told_apart(mine, other)
     readings = {(mine, other), (ungrouped(mine), ungrouped(other))}
-    return any(_answers(parse_structure(a), parse_structure(b), tolerance) for a, b in readings)
+    return any(_answers(parse_structure(a), parse_structure(b), tolerance) for a, b in readings) or _same_before_rounding(mine, other)
+
+
+def _same_option(option: re.Match[str], answer: str, tolerance: float) -> bool:
+    """Of a gold `(C) 12` the letter, the value, or both."""
+    said = _OPTION.fullmatch(answer)
+    letter = re.sub(r"\\text|[(){}\s.]", "", answer)
+    if said:
+        return said["letter"] == option["letter"] and equal_answers(option["value"], said["value"], tolerance)
+    return letter == option["letter"] or equal_answers(option["value"], answer, tolerance)
 
 
 def _answers(gold: Node, answer: Node, tolerance: float) -> bool:
@@ -57,6 +73,14 @@ def _answers(gold: Node, answer: Node, tolerance: float) -> bool:
     if (mine and other and not mine & other) or (is_solved(gold) and not is_solved(answer)):
         return False
     return _equal(gold, answer, tolerance)
+
+
+def _same_before_rounding(gold: str, answer: str) -> bool:
+    """`\\frac{2}{3} = 0.67` is \\frac{2}{3}; the sides are near each other, or the whole were no value."""
+    match = _ROUNDED.fullmatch(answer)
+    if match is None or isinstance(parse_structure(answer), Relation):
+        return False
+    return equal_expressions(gold, match["exact"] + match["unit"])
 
 
 def same_text(gold: str, answer: str) -> bool:
@@ -107,8 +131,10 @@ def _equal(gold: Node, answer: Node, tolerance: float) -> bool:
         mine, other = real_set(gold), real_set(answer)
         if mine is not None and other is not None:
             return equal_sets(mine, other)
+    if isinstance(gold, Relation) and isinstance(answer, Leaf) and gold.ops == ("=",) and labels.is_measure(gold.sides[0]):
+        return _equal(parse_structure(gold.sides[1]), answer, tolerance)
     if isinstance(gold, Relation) or isinstance(answer, Relation):
-        return isinstance(gold, Relation) and isinstance(answer, Relation) and _equal_relations(gold, answer)
+        return isinstance(gold, Relation) and isinstance(answer, Relation) and equal_relations(gold, answer)
     if isinstance(gold, Items) or isinstance(answer, Items):
         return _equal_items(gold, answer, tolerance)
     if isinstance(gold, Matrix) or isinstance(answer, Matrix):
@@ -125,7 +151,7 @@ def _equal_labelled(gold: Node, answer: Node, tolerance: float) -> bool:
     assert isinstance(named, Labelled)
     if isinstance(bare, Relation) and all(op == "=" for op in bare.ops):
         sides = Relation((named.label, named.value.text), ("=",)) if isinstance(named.value, Leaf) else None
-        return sides is not None and _equal_relations(bare, sides)
+        return sides is not None and equal_relations(bare, sides)
     names = labels.parts(named.label)
     value = named.value
     if len(names) > 1 and isinstance(value, Items) and value.kind == "tuple" and isinstance(bare, Items) and bare.kind == "list":
@@ -140,18 +166,27 @@ def _same_label(gold: Labelled, answer: Labelled, tolerance: float) -> bool:
     if mine != other and sorted(mine) == sorted(other) and isinstance(answer.value, Items) and len(answer.value.items) == len(other):
         items = tuple(answer.value.items[other.index(name)] for name in mine)
         return _equal(gold.value, replace(answer.value, items=items), tolerance)
-    if [labels.base(name) for name in mine] != [labels.base(name) for name in other]:
+    if [labels.base(name) for name in mine] != [labels.base(name) for name in other] and not labels.is_graph(gold.label, answer.label):
         if is_set_like(gold.value) and is_set_like(answer.value):
             first, second = real_set(gold.value), real_set(answer.value)
             return first == second if first is None or second is None else equal_sets(first, second)
         if labels.argument(gold.label) is None and isinstance(gold.value, Leaf) and isinstance(answer.value, Leaf):
-            return _equal_relations(Relation((gold.label, gold.value.text), ("=",)), Relation((answer.label, answer.value.text), ("=",)))
+            return equal_relations(Relation((gold.label, gold.value.text), ("=",)), Relation((answer.label, answer.value.text), ("=",)))
         return False
-    new, old = labels.argument(gold.label), labels.argument(answer.label)
-    value = answer.value
-    if new and old and new != old and isinstance(value, Leaf):
-        value = Leaf(re.sub(rf"(?<![a-zA-Z\\]){re.escape(old)}(?![a-zA-Z])", lambda _: f"{{{new}}}", value.text))
-    return _equal(gold.value, value, tolerance)
+    new, old = (labels.argument(side.label) or labels.index(side.label) for side in (gold, answer))
+    value = _renamed(answer.value, old, new) if new and old and new != old else answer.value
+    return value is not None and _equal(gold.value, value, tolerance)
+
+
+def _renamed(node: Node, old: str, new: str) -> Node | None:
+    """The value of a function of `old` as one of `new`; None where `new` stands in it for something else."""
+    if isinstance(node, Leaf):
+        text = renamed(node.text, old, new)
+        return None if text is None else Leaf(text)
+    if isinstance(node, Items):
+        items = tuple(item for each in node.items if (item := _renamed(each, old, new)) is not None)
+        return replace(node, items=items) if len(items) == len(node.items) else None
+    return node
 
 
 def _equal_items(gold: Node, answer: Node, tolerance: float) -> bool:
@@ -173,11 +208,14 @@ def _equal_items(gold: Node, answer: Node, tolerance: float) -> bool:
         return _matched(gold.items, answer.items, tolerance)
     single, other = (gold, answer) if isinstance(gold, Items) else (answer, gold)
     assert isinstance(single, Items)
+    if isinstance(other, Matrix) and single.kind == "tuple" and (rows := _rows(single)):
+        return _equal_matrices(rows, other, tolerance) if single is gold else _equal_matrices(other, rows, tolerance)
     if isinstance(other, Matrix) and single.kind == "tuple":
         cells = [cell for row in other.rows for cell in row]
         vector = 1 in (len(other.rows), len(other.rows[0])) and len(cells) == len(single.items)
         return vector and all(_equal(a, b, tolerance) for a, b in zip(single.items, cells, strict=True))
-    return single.kind == "set" and len(single.items) == 1 and _equal(single.items[0], other, tolerance)
+    member = single.items[0] if single.kind == "set" and len(single.items) == 1 else None
+    return member is not None and not is_set_like(member) and _equal(member, other, tolerance)
 
 
 def _by_name(listed: Items, names: tuple[str, ...] = ()) -> Items:
@@ -222,48 +260,19 @@ def _distinct(items: tuple[Node, ...], tolerance: float) -> list[Node]:
     return kept
 
 
+def _rows(node: Items) -> Matrix | None:
+    """`[[1, 2], [3, 4]]` as a matrix."""
+    rows = [
+        item.items for item in node.items if isinstance(item, Items) and item.kind == "tuple" and item.brackets == node.brackets == "[]"
+    ]
+    return Matrix(tuple(rows)) if rows and len(rows) == len(node.items) else None
+
+
 def _equal_matrices(gold: Matrix, answer: Matrix, tolerance: float) -> bool:
     if [len(row) for row in gold.rows] != [len(row) for row in answer.rows]:
         return False
     pairs = [(a, b) for mine, other in zip(gold.rows, answer.rows, strict=True) for a, b in zip(mine, other, strict=True)]
     return all(_equal(a, b, tolerance) for a, b in pairs)
-
-
-def _equal_relations(gold: Relation, answer: Relation) -> bool:
-    """Two equations are one when their differences are proportional; inequalities keep their direction with the sign of the factor."""
-    if len(gold.ops) != len(answer.ops):
-        return False
-    if len(gold.ops) > 1:
-        return any(_same_chain(gold, other) for other in (answer, _reversed(answer)))
-    mine, other = _difference(gold), _difference(answer)
-    if mine is None or other is None or mine == 0 or other == 0:
-        return False
-    if not (mine.free_symbols and mine.free_symbols == other.free_symbols):
-        return False
-    point = dict(zip(sorted(mine.free_symbols, key=str), _PRIMES, strict=False))
-    factor = (mine.xreplace(point) / other.xreplace(point)) if other.xreplace(point) != 0 else None
-    if factor is None or not factor.is_real or factor == 0 or not equal_symbolic(mine, factor * other):
-        return False
-    if not _ORDERED.search(gold.ops[0]):
-        return gold.ops == answer.ops
-    return gold.ops[0] == (answer.ops[0] if factor > 0 else _FLIPPED.get(answer.ops[0]))
-
-
-_FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
-_PRIMES = tuple(sympy.Rational(*pair) for pair in ((13, 7), (17, 11), (19, 5), (23, 13), (29, 17), (31, 19), (37, 23), (41, 29)))
-
-
-def _same_chain(gold: Relation, answer: Relation) -> bool:
-    return gold.ops == answer.ops and all(equal_expressions(a, b) for a, b in zip(gold.sides, answer.sides, strict=True))
-
-
-def _reversed(node: Relation) -> Relation:
-    return Relation(node.sides[::-1], tuple(_FLIPPED.get(op, op) for op in node.ops[::-1]))
-
-
-def _difference(node: Relation) -> sympy.Expr | None:
-    left, right = (symbolic(side) for side in node.sides)
-    return None if left is None or right is None else left - right
 
 
 def _equal_leaves(gold: str, answer: str, tolerance: float) -> bool:
@@ -282,4 +291,5 @@ def _words(text: str) -> str:
     if re.search(r"\d|[+*/^=<>_\\|]", plain):
         return ""
     words = re.sub(r"[^\w\s]", " ", plain).lower().split()
+    words = words[1:] if len(words) > 1 and words[0] in ("a", "an", "the") else words
     return " ".join(words) if any(len(word) > 2 or not word.isascii() for word in words) else ""

@@ -18,7 +18,7 @@ from sympy.core.function import AppliedUndef
 
 from rewards.maths.guards import is_tame
 from rewards.maths.numbers import PlainNumber, plain_number
-from rewards.maths.units import Unit, split_unit
+from rewards.maths.units import OF_AN_ANGLE, Unit, split_unit
 
 DIGITS = 100
 WORKING_DIGITS = 200
@@ -30,6 +30,7 @@ _CONFIG = LatexExtractionConfig(
     boxed_match_priority=-1,
     normalization_config=NormalizationConfig(basic_latex=False, boxed="none"),
 )
+_NUMERAL = r"\d+(?:\.\d+)?|\\frac\{\d+\}\{\d+\}"
 _DECIMAL_LITERAL = re.compile(r"(?<![\w.])(\d*)\.(\d+)")
 logging.getLogger("math_verify").setLevel(logging.ERROR)
 
@@ -64,7 +65,8 @@ def symbolic(text: str) -> sympy.Expr | None:
     """The sympy expression of a normalised leaf, decimals exact; None if it cannot be parsed or is too large to touch."""
     if not text or not is_tame(text):
         return None
-    text = _DECIMAL_LITERAL.sub(_as_fraction, text).replace("°", "")
+    degrees = r"\cdot\frac{\pi}{180}" if OF_AN_ANGLE.search(text) else ""
+    text = _DECIMAL_LITERAL.sub(_as_fraction, re.sub(rf"({_NUMERAL})\s*°", lambda m: f"({m[1]}{degrees})", text).replace("°", degrees))
     text = re.sub(r"(\\?[a-zA-Z])'+", r"\1_{p}", text)
     text = re.sub(r"\\text\{\s*([a-zA-Z]+)\s*\}", r"\1", text)
     text = re.sub(r"(?<![a-zA-Z\\}])(\d+)\s*\\frac\s*\{(\d+)\}\s*\{(\d+)\}", r"(\1+\\frac{\2}{\3})", text)

@@ -6,6 +6,10 @@ _NAME = r"(?:\\?[a-zA-Z]+|\\text\{[^{}]*\})(?:_\{[^{}]*\}|_\w)?'*"
 _LABEL = re.compile(rf"{_NAME}(?:\s*(?:\^\{{-1\}})?\s*\([^()]*\))?|{_NAME}\s*\([^()]*\)'*")
 _RATIO = re.compile(rf"{_NAME}(?:\s*:\s*{_NAME})+")
 _POINTS = re.compile(r"[A-Z\s\\/:{}_'△∠]*(?:\\(?:frac|angle|triangle|overline|text)[A-Z\s\\/:{}_'a-z]*)*")
+_MEASURE = re.compile(
+    rf"\\(?:sin|cos|tan|cot|sec|csc)\s*(?:\(\s*{_NAME}\s*\)|\{{\s*{_NAME}\s*\}}|{_NAME}|\\angle\s*[A-Z]+)"
+    rf"|\|\s*{_NAME}\s*\||\\(?:bar|overline)\s*\{{\s*{_NAME}\s*\}}"
+)
 _WORDS = re.compile(r"(?:\\text\{[^{}]*\}|[a-zA-Z]{2,}|\s)+")
 
 
@@ -38,6 +42,23 @@ def parts(label: str) -> tuple[str, ...]:
 def base(label: str) -> str:
     """The letter, without subscript, prime or argument."""
     return re.sub(r"_\{[^{}]*\}|_\w|'|\([^()]*\)|[\s\\{}]|text|\^\{-1\}", "", label)
+
+
+def is_measure(side: str) -> bool:
+    """`\\sin A`, `|AB|`, `\\bar{x}`: something of what has a name, which a value alone may answer."""
+    return bool(_MEASURE.fullmatch(side.strip()))
+
+
+def is_graph(label: str, other: str) -> bool:
+    """`y` and `f(x)`, in either order: two names of one curve."""
+    first, second = label.strip(), other.strip()
+    return (first == "y" and argument(second) == "x") or (second == "y" and argument(first) == "x")
+
+
+def index(label: str) -> str | None:
+    """`n` in `a_{n}`: what counts the terms of a sequence."""
+    match = re.fullmatch(r"[a-zA-Z]_\{?([i-n])\}?", label.replace(" ", ""))
+    return match.group(1) if match else None
 
 
 def argument(label: str) -> str | None:

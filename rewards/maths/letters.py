@@ -28,6 +28,20 @@ def told_apart(gold: str, answer: str) -> tuple[str, str]:
     return first, second
 
 
+def renamed(text: str, old: str, new: str) -> str | None:
+    """`text` with the symbol `old` written `new`; None where `new` stands in it already, for something else."""
+    symbols = [f"\\{match['greek']}" if match["greek"] else match["letters"] or match.group() for match in _NAMES.finditer(text)]
+    if any(new == symbol or (len(symbol) <= MAX_PRODUCT and symbol.isalpha() and new in symbol) for symbol in symbols):
+        return None
+    return _NAMES.sub(lambda match: _replaced(match, old, new), text)
+
+
+def _replaced(match: re.Match[str], old: str, new: str) -> str:
+    if match.group() == old:
+        return f"{{{new}}}"
+    return "".join(f"{{{new}}}" if letter == old else letter for letter in letters) if (letters := _product(match)) else match.group()
+
+
 def _names(text: str) -> set[str]:
     found: set[str] = set()
     for match in _NAMES.finditer(text):

@@ -14,6 +14,7 @@ _CHARACTERS = {
     "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "μ": r"\mu ", "σ": r"\sigma ",
     "φ": r"\phi ", "ω": r"\omega ", "√": r"\sqrt ", "∖": r"\setminus ", "，": ",", "、": ",", "；": ";", "：": ":", "（": "(", "）": ")",
     "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "－": "-", "＜": "<", "＞": ">",
+    "∶": ":", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "Ω": r"\Omega ", "\u2126": r"\Omega ", "≡": r"\equiv ", "↦": r"\mapsto ",
     "％": "%", "．": ".", "。": ".", "／": "/",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
     "⅛": r"\frac{1}{8}", "⅙": r"\frac{1}{6}",
@@ -50,6 +51,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\\(?:backslash|smallsetminus|diagdown)(?![a-zA-Z])", r"\\setminus "),
         (r"\\(?:lvert|rvert|vert)(?![a-zA-Z])", "|"),
         (r"\\mid(?![a-zA-Z])", "|"),
+        (r"\\mathbb\s*([A-Z])(?![a-zA-Z])", r"\\mathbb{\1}"),
+        (r"\\equiv(?![a-zA-Z])(?!.*mod)", "="),
+        (r"(?<![a-zA-Z\\])([a-zA-Z])\s*:\s*([a-zA-Z])\s*\\mapsto(?![a-zA-Z])", r"\1(\2)="),
+        (r"\{([-+])\}", r"\1"),
         (r"\\(?:langle|lgroup|lparen)(?![a-zA-Z])", "("),
         (r"\\(?:rangle|rgroup|rparen)(?![a-zA-Z])", ")"),
         (r"\\(?:lbrack)(?![a-zA-Z])", "["),
@@ -76,26 +81,55 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"(?<![a-zA-Z\\])C_\s*\{?(\d+)\}?\s*\^\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
         (r"(?<![a-zA-Z\\])[AP]_\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?", r"\\frac{\1!}{(\1-\2)!}"),
         (r"(?<=\d)\s*\^?\s*\{?\s*(?:\\text\{\s*)?(?:st|nd|rd|th)(?![a-zA-Z])\s*\}?\s*\}?", ""),
+        (r"°\s*(?:\\text)?\{\s*([CF])\s*\}", r"°\1"),
+        (r"\\frac\s*\{\s*\\text\{([^{}]*)\}\s*\}\s*\{\s*\\text\{([^{}]*)\}((?:\s*\^\s*\{?\d\}?)?)\s*\}", r"\\text{\1/\2}\3"),
+        (r"(\\pi\b.*?)\s*(?:\\text\{\s*rad(?:ian)?s?\s*\}|\brad(?:ian)?s?\b)\.?\s*$", r"\1"),
         (r"(?<![\\a-zA-Z])sqrt(?![a-zA-Z])", r"\\sqrt "),
         (r"(?<![\\a-zA-Z])pi(?![a-zA-Z])", r"\\pi "),
         (r"(?<![\\a-zA-Z])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|ln|log|exp)(?=\s*[(^\d\\])", r"\\\1 "),
         (r"\\sqrt\s*(?=[(])", r"\\sqrt"),
         (r"\\sqrt\s*\[\s*([3579])\s*\]\s*\{\s*-\s*(\d+|[a-z]|\\frac\s*\{\w+\}\s*\{\w+\})\s*\}", r"(-\\sqrt[\1]{\2})"),
+        (r"(?<![\\a-zA-Z])(gcd|lcm|max|min)(?=\s*[(⦃])", r"\\\1 "),
+        (r"\\(max|min|gcd|lcm)\s*⦃([^⦃⦄]*)⦄", r"\\\1 (\2)"),
+        (r"\{\}_\s*\{?(\d+)\}?\s*C_\s*\{?(\d+)\}?", r"\\binom{\1}{\2}"),
         (r"\\lg(?![a-zA-Z])", r"\\log_{10}"),
         (r"\\(?:dots[cbmio]?|ldots|cdots)(?![a-zA-Z])|…|\.\.\.", "…"),
     )
 )
+_ARGUMENT = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|[\da-zA-Z]|\\(?!frac|sqrt|text)[a-zA-Z]+|\\sqrt\s*(?:\{[^{}]*\}|\d))"
+_ARGUMENTS = re.compile(rf"\\(frac|binom)\s*{_ARGUMENT}\s*{_ARGUMENT}")
 _SYSTEM = re.compile(
     r"(?:\\left\s*)?(?:\\\{\s*)?\\begin\{(?P<name>cases|array|aligned)\}(?:\{[clr|\s]*\})?"
     r"(?P<rows>.*?)\\end\{(?P=name)\}(?:\s*\\right\s*\.)?",
     re.DOTALL,
 )
-_NOTHING = re.compile(r"(?:\\text\{\s*)?(?:no solutions?|(?:the )?empty set|无解|空集)\s*\}?[.。]?", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"(?:\\text\{\s*)?(?:(?:there (?:is|are) )?no (?:real )?(?:solutions?|roots?)(?: exists?)?|(?:the )?empty set|无(?:实数)?解|空集)"
+    r"\s*\}?[.。]?",
+    re.IGNORECASE,
+)
+_LINE = re.compile(
+    r"(?:\\text\{\s*)?"
+    r"(?:(?:the set of )?(?:all|any) real(?: numbers?|s)?(?: [a-z])?|(?:全体|任意|所有|一切)实数|实数集)\s*\}?"
+    r"(?:[.。]?$|\s*(?:\\text\{\s*)?(?:,? ?(?:except|other than|but)(?: for)?)\s*\}?\s*(?:[a-z]\s*=\s*)?(?P<holes>[^a-zA-Z]+)\}?$)",
+    re.IGNORECASE,
+)
+"""All reals, perhaps but for some."""
+_LEAD = re.compile(
+    r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer(?: is\b\s*:?|\s*[:：])|(?:最终)?答案\s*[:：是为]"
+    r"|(?:一共|总共|共)有?(?=\s*[\d一二两三四五六七八九十百]))"
+    r"\s*\}?\s*(?=[^\s}])",
+    re.IGNORECASE,
+)
+_OUTWARD = re.compile(r"(?:^|\\cup|\\in|=)\s*\]|\[\s*(?:$|\\cup)")
 _DOLLARS = re.compile(r"^\$?\s*\\\$\s*([\d.,{}!\\]*\d)\s*\$?$|^\$\s*([\d.,]*\d)$")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _JOINING_TEXT = re.compile(r"\s*,?\s*(?:and|or|和|或|及|与|以及)\s*", re.IGNORECASE)
 _QUANTIFIER = re.compile(r"[,(]?\s*(?:\\text\{\s*)?(?:for\s+(?:all|some|any|every|each)\b|其中|where\b).*$", re.DOTALL)
 
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})*,0\d\d(?:,\d{3})*(?!\d|,\d)")
+"""`1,000,000`: no list has `000` in it."""
+_EXCLUDED = re.compile(r"(?P<name>[a-zA-Z])\s*\\neq\s*(?P<values>[^,=<>\\()\[\]]+(?:,[^,=<>\\()\[\]]+)+)")
 _INTEGER = re.compile(r"(?<=\S)\s*[,;(]\s*[kmn]\s*\\in\s*(?:\\mathbb\s*)?\{?\s*Z\s*\}?\s*\)?(?=\s*⦄?[.\s]*$)")
 """`2k\\pi (k \\in \\mathbb{Z})`: what counts periods is an integer, said or not."""
 
@@ -107,29 +141,58 @@ def normalised(text: str) -> str:
     text = text.translate(_TRANSLATION)
     text = _DOLLARS.sub(lambda m: rf"{m[1] or m[2]}\text{{ dollars}}", text.strip()).replace(r"\$", "").replace("$", "")
     text = re.sub(r"(?<!\\)\\[\[\]()]", " ", text)
+    text = _LEAD.sub("", re.sub(r"^\s*\*\*(.+?)\*\*\s*$", r"\1", text))
     text = _SYSTEM.sub(_system, text)
     if _NOTHING.fullmatch(text.strip()):
         return r"\emptyset"
+    if line := _LINE.fullmatch(text.strip()):
+        text = r"\mathbb{R}" + (rf"\setminus \{{{line['holes']}\}}" if line["holes"] else "")
     if "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z]{2,})", r"\\", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    text = _INTEGER.sub("", _QUANTIFIER.sub("", text))
-    text = _TEXT.sub(_joined_text, text)
-    return re.sub(r"\s+", " ", braced(text)).strip().rstrip(".").strip()
+    text = _INTEGER.sub("", _QUANTIFIER.sub(_quantifier, text))
+    text = _TEXT.sub(_joined_text, _inward(text))
+    pieces = re.split(r"(\\text\{[^{}]*\})", text)
+    text = "".join(piece if place % 2 else braced(piece) for place, piece in enumerate(pieces))
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".").removesuffix("\\\\").strip()
+    text = re.sub(r"^\{(\s*[a-zA-Z]\s*[|:][^{}]*)\}$", r"⦃\1⦄", text)
+    return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), _EXCLUDED.sub(_each_excluded, text))
+
+
+def _inward(text: str) -> str:
+    """`]1, 2[` as `(1, 2)`."""
+    if not _OUTWARD.search(text):
+        return text
+    sides = {"]": "(", "[": "["}, {"[": ")", "]": "]"}
+    return re.sub(r"([\[\]])([^\[\]]*,[^\[\]]*)([\[\]])", lambda m: sides[0][m[1]] + m[2] + sides[1][m[3]], text)
+
+
+def _each_excluded(match: re.Match[str]) -> str:
+    """`x \\neq 0, 1` as `x \\neq 0 and x \\neq 1`; what follows may be a list of its own in any other place."""
+    if match.group() != match.string.strip():
+        return match.group()
+    return " and ".join(rf"{match['name']} \neq {value.strip()}" for value in match["values"].split(","))
+
+
+def _quantifier(match: re.Match[str]) -> str:
+    """Nothing, unless it says another value where the answer is a number: `12 \\text{ where } 15`."""
+    before = re.sub(r"\\(?:text\{[^{}]*\}|[a-zA-Z]+)", "", match.string[: match.start()])
+    return match.group() if not re.search("[a-zA-Z]", before) and re.search(r"\d", match.group()) else ""
 
 
 def braced(text: str) -> str:
     """Arguments in braces: `\\frac12`, `\\sqrt2`, `x^10`, `x^-1`, `a_1`, `\\sqrt(2)`."""
-    text = re.sub(r"\\(frac|binom)\s*(\d)\s*(\d)", r"\\\1{\2}{\3}", text)
-    text = re.sub(r"\\frac\s*(\d|[a-zA-Z])\s*\{", r"\\frac{\1}{", text)
-    text = re.sub(r"(\\frac\s*\{[^{}]*\})\s*(\d|[a-zA-Z])", r"\1{\2}", text)
-    text = re.sub(r"\\frac\s*([a-zA-Z\d])\s*([a-zA-Z\d])(?![a-zA-Z])", r"\\frac{\1}{\2}", text)
+    text = _ARGUMENTS.sub(lambda match: rf"\{match[1]}{_argument(match[2])}{_argument(match[3])}", text)
     text = re.sub(r"\\sqrt\s*(\[[^\]]*\])?\s*(\d+|[a-zA-Z]|\\[a-zA-Z]+)(?!\{)", lambda m: rf"\sqrt{m.group(1) or ''}{{{m.group(2)}}}", text)
     text = re.sub(r"\\sqrt\s*(\([^()]*\))", r"\\sqrt{\1}", text)
     text = re.sub(r"\^\s*(-?\d+)", r"^{\1}", text)
     text = re.sub(r"\^\s*(\([^()]*\))", r"^{\1}", text)
     return re.sub(r"_\s*(\d+|[a-zA-Z])", r"_{\1}", text)
+
+
+def _argument(text: str) -> str:
+    return text if text.startswith("{") else f"{{{text}}}"
 
 
 def compact(text: str) -> str:

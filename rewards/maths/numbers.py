@@ -13,12 +13,16 @@ _FRACTION = re.compile(
 _MIXED_PLAIN = re.compile(_SIGN + r"(?P<whole>\d+)\s+(?P<n>\d+)\s*/\s*(?P<d>\d+)")
 _REPEATING = re.compile(
     _SIGN + r"(?P<whole>\d*)\.(?P<fixed>\d{0,40}?)"
-    r"(?:\\(?:overline|bar|dot)\s*\{?(?P<block>\d+)\}?|\\dot\s*\{?(?P<first>\d)\}?(?P<inner>\d*)\\dot\s*\{?(?P<last>\d)\}?"
+    r"(?:\\(?:overline|bar|dot)\s*\{?(?P<block>\d+)\}?|\((?P<round>\d{1,40})\)|\\dot\s*\{?(?P<first>\d)\}?(?P<inner>\d*)\\dot\s*\{?(?P<last>\d)\}?"
     r"|(?:(?P<digit>\d)(?P=digit){2,}|(?P<group>\d{2,40}?)(?P=group)+)…)"
 )
 _SCIENTIFIC = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)\s*(?:\\cdot|[xX])\s*10\s*\^\s*[{(]*\s*(?P<power>[-+]?\d{1,4})\s*[)}]*")
 _E_NOTATION = re.compile(r"(?P<mantissa>[-+]?\d*\.?\d+)[eE](?P<power>[-+]?\d{1,4})")
-_BASE = re.compile(r"(?P<digits>[0-9A-Za-z]+)_\s*\{?\s*(?:\\text\{)?(?P<base>\d{1,2})\}?\s*\}?")
+_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12, "sixteen": 16}
+_BASE = re.compile(
+    r"(?P<open>\()?(?P<digits>[0-9A-Za-z]+)(?(open)\))_\s*\{?\s*\(?\s*(?:\\text\{\s*)?"
+    rf"(?P<base>\d{{1,2}}|{'|'.join(_BASES)})\s*\}}?\s*\)?\s*\}}?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def _repeating(text: str) -> PlainNumber | None:
     if not match:
         return None
     fixed = match["fixed"]
-    block = match["block"] or match["digit"] or match["group"] or f"{match['first']}{match['inner']}{match['last']}"
+    block = match["block"] or match["round"] or match["digit"] or match["group"] or f"{match['first']}{match['inner']}{match['last']}"
     tail = Fraction(int(fixed or 0)) + Fraction(int(block), 10 ** len(block) - 1)
     return PlainNumber(_signed(match["sign"], int(match["whole"] or 0) + tail / 10 ** len(fixed)))
 
@@ -92,9 +96,10 @@ def _scientific(text: str) -> PlainNumber | None:
 
 def _based(text: str) -> PlainNumber | None:
     match = _BASE.fullmatch(text)
-    if not match or not 2 <= int(match["base"]) <= 36 or not match["digits"][0].isalnum():
+    base = (_BASES.get(match["base"]) or int(match["base"])) if match else 0
+    if not match or not 2 <= base <= 36 or not match["digits"][0].isalnum():
         return None
-    digits, base = match["digits"].upper(), int(match["base"])
+    digits = match["digits"].upper()
     if not any(c.isdigit() for c in digits) or any(int(c, 36) >= base for c in digits):
         return None
     return PlainNumber(Fraction(int(digits, base)), None, base, digits)

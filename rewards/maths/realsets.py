@@ -1,5 +1,6 @@
 """Subsets of the reals in one form: intervals, inequalities, set-builders, unions and differences of them."""
 
+import re
 from dataclasses import dataclass
 
 import sympy
@@ -64,10 +65,17 @@ def is_solved(node: Node) -> bool:
     return all(side in alone or (side is not None and not side.free_symbols) for side in sides)
 
 
-def unknowns(node: Node) -> frozenset[sympy.Symbol]:
-    """The symbols of a relation or of several, those bound in a set-builder aside."""
+def unknowns(node: Node) -> frozenset[str]:
+    """The names of the symbols of a relation or of several, and `x` in `x \\in (0, 1)`.
+
+    Those bound in a set-builder are aside, and those of functions.
+    """
     if isinstance(node, Relation):
-        return frozenset(symbol for side in node.sides if (value := symbolic(side)) is not None for symbol in value.free_symbols)
+        values = [symbolic(side) for side in node.sides]
+        known = [value for value in values if value is not None and not value.atoms(AppliedUndef)]
+        return frozenset(symbol.name for value in known for symbol in value.free_symbols)
+    if isinstance(node, Labelled) and isinstance(node.value, Combined | Leaf | Items) and re.fullmatch(r"[a-z]", node.label.strip()):
+        return frozenset({node.label.strip()}) if real_set(node.value) is not None else frozenset()
     return frozenset().union(*map(unknowns, node.items)) if isinstance(node, Combined) else frozenset()
 
 
@@ -97,15 +105,25 @@ def _pieces(node: Node) -> Pieces | None:
 
 
 def _of_items(node: Items) -> Pieces | None:
+    """An interval, the points of a set or list, what satisfies all relations of a list, or what is in any interval of one."""
     if node.kind == "tuple":
         if len(node.items) != 2 or not all(isinstance(item, Leaf) for item in node.items):
             return None
         low, high = (_value(item) for item in node.items)
         return None if low is None or high is None else (Piece(low, high, node.brackets[0] == "(", node.brackets[1] == ")"),)
+    ranges = [item for item in node.items if isinstance(item, Items) and item.kind == "tuple"] if node.kind == "list" else []
+    if len(ranges) == len(node.items) and any(map(_is_interval, ranges)):
+        intervals = [_of_items(item) for item in ranges]
+        return None if None in intervals else tuple(piece for pieces in intervals if pieces for piece in pieces)
     values = [_value(item) for item in node.items]
     if any(value is None for value in values):
         return _intersection([p for item in node.items if (p := _pieces(item)) is not None]) if node.kind == "list" else None
     return tuple(Piece(value, value, False, False) for value in values if value is not None)
+
+
+def _is_interval(node: Items) -> bool:
+    """Whether a pair in a list is no point."""
+    return node.brackets != "()" or any(isinstance(item, Leaf) and r"\infty" in item.text for item in node.items)
 
 
 def _of_relation(node: Relation) -> Pieces | None:

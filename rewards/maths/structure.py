@@ -57,9 +57,13 @@ class Matrix:
 
 Node: TypeAlias = Leaf | Items | Labelled | Relation | Combined | Matrix
 
+MAX_SIGNS = 4
 ROUNDING = 0.01
 """How far apart the sides of `\\frac{5}{6} = 0.83` may be; without decimals they have to be equal."""
+ROUGHLY = 0.1
+"""How far apart the sides of `\\frac{5}{6} \\approx 0.8` may be."""
 
+_TRANSPOSED = re.compile(r"(?P<body>.*[)\]⟭])\s*\^[{\s]*(?:\\top|\\intercal|T)[}\s]*")
 _TWO_STATEMENTS = re.compile(r"\\text|\\\\|[\d)}]\s*[\s.]\s*[a-zA-Z](?:_\{\w+\})?'*$")
 _INTERVALISH = re.compile(r"^[(\[].*,.*[)\]]$|^⦃.*⦄$|^\\mathbb\{?R\}?|^\\emptyset$|^R$")
 
@@ -106,7 +110,8 @@ def _is_group(node: Items) -> bool:
 
 
 def _single(text: str) -> Node:
-    text = re.split(r"\\approx", text)[0].strip() or text
+    if (close := _approximated(text)) is not None:
+        return close
     sides, ops = split_relation(text)
     if ops:
         return _related(sides, ops)
@@ -118,14 +123,27 @@ def _single(text: str) -> Node:
         return Combined("difference", tuple(parse_structure(part) for part in minus))
     if is_enclosed(text, "⦃", "⦄"):
         return _braces(text[1:-1])
-    if is_enclosed(text, "⟬", "⟭"):
-        rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", text[1:-1]) if row.strip()]
-        return Matrix(tuple(tuple(parse_structure(cell) for cell in row.split("&")) for row in rows))
+    if (matrix := _matrix(text)) is not None:
+        return matrix
     if text[:1] in "([" and text[-1:] in ")]" and is_enclosed(text, text[0], text[-1]):
         return _brackets(text)
     if r"\pm" in text or r"\mp" in text:
         return Items("list", tuple(parse_structure(sign) for sign in _both_signs(text)))
     return Leaf(text)
+
+
+def _approximated(text: str) -> Node | None:
+    """Of `2/3 \\approx 0.67` the side without decimals, or the first; `7 \\approx 15` is no value. None without the sign."""
+    sides = [part.strip() for part in re.split(r"\\approx", text) if part.strip()]
+    if len(sides) < 2:
+        return None
+    if is_label(sides[0]) and constant(sides[0]) is None:
+        return Labelled(sides[0], parse_structure(r"\approx".join(sides[1:])))
+    values = [constant(re.split("=", side)[-1]) for side in sides]
+    known = [value for value in values if value is not None]
+    if any(not equal_symbolic(known[0], value, ROUGHLY) for value in known[1:]):
+        return Relation(tuple(sides), (r"\approx",) * (len(sides) - 1))
+    return parse_structure(next((side for side in sides if "." not in side), sides[0]))
 
 
 def _related(sides: list[str], ops: list[str]) -> Node:
@@ -140,12 +158,34 @@ def _related(sides: list[str], ops: list[str]) -> Node:
         agree = is_named or all(equal_symbolic(constants[-1], value, slack) for value in constants)
         if not agree or any(_TWO_STATEMENTS.search(side) for side in values[:-1]):
             return Relation(tuple(sides), tuple(ops))
+        if not is_named and len(sides) == 2 and is_label(sides[1]) and constants and len(constants) == 1 and sides[1].strip():
+            return Labelled(sides[1], parse_structure(sides[0]))
         if is_named:
             return Labelled(sides[0], parse_structure(sides[-1]))
         if len(constants) == len(values):
             return parse_structure(sides[-1])
         return Relation((sides[0], sides[-1]), ("=",))
     return Relation(tuple(sides), tuple(ops))
+
+
+def _matrix(text: str) -> Matrix | None:
+    """A matrix, a number times it, or the transpose of a matrix or vector."""
+    if transposed := _TRANSPOSED.fullmatch(text):
+        node = parse_structure(transposed["body"])
+        if isinstance(node, Items) and node.kind == "tuple":
+            return Matrix(tuple((item,) for item in node.items))
+        square = isinstance(node, Matrix) and len({len(row) for row in node.rows}) == 1
+        return Matrix(tuple(zip(*node.rows, strict=True))) if isinstance(node, Matrix) and square else None
+    factor, is_matrix, cells = text.partition("⟬")
+    factor = re.sub(r"(?:\\cdot)?\s*$", "", factor)
+    if not is_matrix or not is_enclosed(f"⟬{cells}", "⟬", "⟭") or "⟬" in cells:
+        return None
+    if factor and len(re.findall(r"[-+,]", re.sub(r"\{[^{}]*\}|\([^()]*\)|^\s*-", "", factor))):
+        return None
+    rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", cells[:-1]) if row.strip()]
+    times = "-1" if factor.strip() == "-" else factor
+    scaled = (lambda cell: f"({times})\\cdot({cell})") if factor else (lambda cell: cell)
+    return Matrix(tuple(tuple(parse_structure(scaled(cell)) for cell in row.split("&")) for row in rows))
 
 
 def _braces(inner: str) -> Node:
@@ -167,14 +207,21 @@ def _brackets(text: str) -> Node:
     if len(parts) == 1:
         node = parse_structure(inner)
         return node if isinstance(node, Items | Matrix | Relation | Labelled) else Leaf(text if text[0] == "(" else inner)
+    if r"\mp" in inner:
+        return Items("list", tuple(parse_structure(text[0] + signs + text[-1]) for signs in _both_signs(inner)))
     options = [[parse_structure(sign) for sign in _both_signs(part)] for part in parts]
     tuples = [Items("tuple", choice, text[0] + text[-1]) for choice in product(*options)]
     return tuples[0] if len(tuples) == 1 else Items("list", tuple(tuples[:64]))
 
 
 def _both_signs(text: str) -> list[str]:
+    """With `\\mp` the upper signs and the lower ones; without it each sign is free."""
     if r"\pm" not in text and r"\mp" not in text:
         return [text]
+    first, *rest = text.split(r"\pm")
+    if 1 < len(rest) <= MAX_SIGNS and r"\mp" not in text:
+        choices = product("+-", repeat=len(rest))
+        return [first + "".join(sign + part for sign, part in zip(signs, rest, strict=True)) for signs in choices]
     return [text.replace(r"\pm", "+").replace(r"\mp", "-"), text.replace(r"\pm", "-").replace(r"\mp", "+")]
 
 

@@ -35,6 +35,9 @@ _AMBIGUOUS: dict[str, dict[str, int | str]] = {
 _SCALES = {name: ((dimension, Fraction(scale)),) for dimension, names in _TABLE.items() for name, scale in names.items()}
 _READINGS = _SCALES | {name: tuple((key, Fraction(scale)) for key, scale in found.items()) for name, found in _AMBIGUOUS.items()}
 _PLURALS = {"feet": "foot", "inches": "inch", "kilometers": "kilometer"}
+_SHORT = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "kmph": "km/hour", "mps": "m/s"}
+_LITRE = Fraction(1, 1000)
+"""In cubic metres."""
 _SYMBOLS = frozenset(
     re.findall(
         r"\w+",
@@ -46,7 +49,8 @@ _SYMBOLS = frozenset(
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "平方": 2, "立方": 3}
 _SUFFIX = re.compile(
     r"(?P<value>.*?[\d)}\]⦄!a-z])\s*(?P<unit>"
-    r"(?:\\text\{[^{}]*\}\s*(?:\^\s*\{?[23]\}?)?\s*/?\s*)+"
+    r"(?:\\text\{[^{}]*\}\s*(?:\^\s*\{?-?[1-4]\}?)?\s*(?:/|\\cdot)?\s*)+"
+    r"|(?<=\d)\s?(?:\\text\{\s*[kM]\s*\}\s*|[kM])?\\Omega|(?<=\d)\s?\\mu\s*(?:\\text\{[^{}]*\}|(?<=\s)[a-zA-Z]{1,2}(?![a-zA-Z]))"
     r"|°\s*[CF]?|(?<=[\d}) ])[\u4e00-\u9fff]+(?:/[\u4e00-\u9fff]+)?"
     r"|\s(?:square |sq\.? |cubic )?[a-zA-Z]{4,}(?:\s[a-zA-Z]+){0,3}\.?(?:\s?\^\s?\{?[23]\}?)?"
     r"|(?<=[\d})])\s?(?:km|cm|mm|kg|mg|ml|mL|ft|yd|min|sec|mph|hours?|days?|in|lbs?|oz|hrs?|mins?|secs?)(?:\s?\^\s?\{?[23]\}?)?(?:\s?/\s?[a-zA-Z]+(?:\s?\^\s?\{?[23]\}?)?)?"
@@ -62,7 +66,10 @@ _NO_UNIT = re.compile(
 )
 _PREFIX = re.compile(r"\s*(?P<currency>[¥€£₹]|(?:USD?|EUR|GBP|RMB|CNY|JPY|INR|Rs)(?![a-zA-Z]))\.?\s*")
 _MARKED = re.compile(r"(?P<value>[-+]?\d[\d,]*(?:\.\d+)?)\s*\^?\s*\{?\s*(?P<unit>'{1,2}|\")\s*\}?")
-_COMMAND = re.compile(r"\\(?!text|cdot|mu|cm|mm|km|kg|min)[a-zA-Z]")
+_COMMAND = re.compile(r"\\(?!text|cdot|mu|Omega|cm|mm|km|kg|min)[a-zA-Z]")
+OF_AN_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+"""What takes an angle: the degrees of `2\\sin 30°` are those of its argument."""
+_EXPONENT = r"\s*\^\s*\{?\s*(-?[1-4])\s*\}?"
 _NAMES = "|".join(re.escape(name) for name in sorted({*_READINGS, *_PLURALS, '"'}, key=len, reverse=True) if name not in "€£¥₹")
 UNIT_PATTERN = rf"(?:(?:{_NAMES})(?:(?<=[a-z]{{2}})e?s)?(?![a-zA-Z]))"
 _TERM = rf"(?<![\d.,])(\d[\d,]{{0,30}}(?:\.\d{{1,30}})?)\s*(?:个\s*)?({UNIT_PATTERN})\.?"
@@ -98,7 +105,9 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     match = _SUFFIX.fullmatch(text)
     if not match or not re.search(r"[\da-z]", match["value"]) or _is_unknown(match["unit"]):
         return text, currency
-    if _NO_UNIT.search(re.sub(r"\^\s*\{?[23]\}?|\\text|[{}]", "", match["unit"]).strip().lower()):
+    if match["unit"].strip() == "°" and OF_AN_ANGLE.search(match["value"]):
+        return text, currency
+    if _NO_UNIT.search(re.sub(rf"{_EXPONENT}|\\text|[{{}}]", "", match["unit"]).strip().lower()):
         return text, currency
     unit = _unit(match["unit"])
     if currency is not None and conversion(unit, currency) != 1:
@@ -159,6 +168,8 @@ def conversion(mine: Unit | None, other: Unit | None) -> Fraction | None:
     """What to multiply mine with to compare it in the other's unit; None if they cannot be compared. A missing unit fits any."""
     if mine is None or other is None or (not mine.dimension and (mine.name, mine.power) == (other.name, other.power)):
         return Fraction(1)
+    if (first := _cubic_metres(mine)) and (second := _cubic_metres(other)):
+        return first / second
     shared = [scale / dict(other.readings)[dimension] for dimension, scale in mine.readings if dimension in dict(other.readings)]
     return shared[0] ** mine.power if shared and mine.power == other.power else None
 
@@ -167,14 +178,44 @@ def is_angle(unit: Unit | None) -> bool:
     return unit is not None and unit.dimension == "angle"
 
 
+def _cubic_metres(unit: Unit) -> Fraction | None:
+    if unit.dimension == "volume" and unit.power == 1:
+        return unit.scale * _LITRE
+    return unit.scale**3 if unit.dimension == "length" and unit.power == 3 else None
+
+
 def _unit(text: str) -> Unit:
-    words = re.sub(r"\\text|[{}\\.]", " ", text)
+    """One unit, or a product or ratio of several: `m/s^2`, `m \\cdot s^{-2}`, `km per hour`."""
+    words = re.sub(r"\\text|[{}\\.]", " ", text.replace("\\Omega", "ohm"))
+    words = re.sub(rf"^\s*({'|'.join(_SHORT)})\s*$", lambda match: _SHORT[match[1].lower()], words, flags=re.IGNORECASE)
     above, is_ratio, below = words.partition("/") if "/" in words else words.partition(" per ")
-    if is_ratio:
-        first, second = _unit(above), _unit(below)
-        known = first.dimension and second.dimension
-        dimension = f"{first.dimension}^{first.power}/{second.dimension}^{second.power}" if known else ""
-        return Unit(dimension, first.scale**first.power / second.scale**second.power, 1, " ".join(words.lower().split()))
+    factors = [*_factors(above, 1), *_factors(below, -1)] if is_ratio else _factors(above, 1)
+    if not is_ratio and [power for _, power in factors] in ([], [1]):
+        return _single_unit(words)
+    units = [(_single_unit(name), power) for name, power in factors]
+    scale = Fraction(1)
+    for unit, power in units:
+        scale *= unit.scale ** (unit.power * power)
+    known = all(unit.dimension for unit, _ in units)
+    terms = sorted((unit.dimension if known else unit.name or unit.dimension, unit.power * power) for unit, power in units)
+    said = " ".join(f"{name}^{power}" for name, power in terms)
+    return Unit(said if known else "", scale if known else Fraction(1), 1, said)
+
+
+def _factors(words: str, sign: int) -> list[tuple[str, int]]:
+    """The units that are multiplied, with their powers; a blank stands between two only where one has a negative power."""
+    between = r"\bcdot\b" + (r"|(?<=[a-zA-Z\d])\s+(?=[a-zA-Z])" if re.search(r"\^\s*-", words) else "")
+    found: list[tuple[str, int]] = []
+    for factor in re.split(between, words):
+        power = re.search(rf"(?<=\w){_EXPONENT}\s*$", factor)
+        if power and int(power[1]) < 0:
+            found.append((factor[: power.start()], sign * int(power[1])))
+        elif factor.strip():
+            found.append((factor, sign))
+    return found
+
+
+def _single_unit(words: str) -> Unit:
     power = 1
     match = re.search(r"\^\s*([23])", words)
     if match:

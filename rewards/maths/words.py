@@ -25,6 +25,7 @@ _SCALED = re.compile(
 _DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _CHINESE = re.compile(r"(?P<sign>负?)(?P<body>[零〇一二两三四五六七八九十百千万亿]+|百)(?:点(?P<decimals>[零〇一二三四五六七八九]+))?")
+_COUNTED = re.compile(r"(?P<number>[零一二两三四五六七八九十百千万亿]+)(?P<measure>[个只条种次人本块张位名件组天年岁元米倍])")
 _NUMERAL = rf"(?:\d{{1,6}}|(?:{'|'.join(_TENS)})[-\s](?:{'|'.join(_SMALL[1:10])})|{'|'.join(reversed([*_SMALL[1:], *_TENS]))})"
 _CHINESE_NUMERAL = r"(?:\d{1,6}|[一二两三四五六七八九十百]{1,7})"
 _CHINESE_UNIT = rf"(?:{UNIT_PATTERN}|钟头|年|月|周|岁|倍)"
@@ -44,8 +45,15 @@ MIXED = re.compile(
 def in_digits(text: str) -> str:
     """The text with digits if all of it is one number in words, else as it is."""
     plain = re.sub(r"^\\text\{([^{}]*)\}$", r"\1", text.strip()).strip().rstrip("。.")
-    found = _chinese(plain) or _english(plain) or _mixed(plain) or _fraction(plain)
+    found = _chinese(plain) or _english(plain) or _mixed(plain) or _fraction(plain) or _counted(plain)
     return found or _scaled(re.sub(r"^(?:(?:minus|negative)\s+|负)(?=\d)", "-", text))
+
+
+def _counted(text: str) -> str | None:
+    """`三个` as `3个`."""
+    match = _COUNTED.fullmatch(text)
+    number = _chinese_number(match["number"]) if match else None
+    return f"{number}{match['measure']}" if match and number else None
 
 
 def _mixed(text: str) -> str | None:
@@ -122,13 +130,17 @@ def _chinese(text: str) -> str | None:
     if not is_fraction:
         return _chinese_number(text)
     sign = "-" if below.startswith("负") else ""
-    numerator = _chinese_number(above)
+    numerator = _figures(above)
     if numerator is None:
         return None
     if below.removeprefix("负") == "百":
         return f"{sign}{numerator}%"
-    denominator = _chinese_number(below.removeprefix("负"))
+    denominator = _figures(below.removeprefix("负"))
     return None if denominator in (None, "0") else rf"{sign}\frac{{{numerator}}}{{{denominator}}}"
+
+
+def _figures(text: str) -> str | None:
+    return text if re.fullmatch(r"[1-9]\d{0,8}", text) else _chinese_number(text)
 
 
 def _chinese_number(text: str) -> str | None:

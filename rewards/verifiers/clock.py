@@ -11,7 +11,7 @@ from tasks.problem import ClockTarget
 MAX_CHARS = 2000
 
 
-@reward("clock", target=ClockTarget, version="3")
+@reward("clock", target=ClockTarget, version="4")
 def grade_clock(target: ClockTarget, transcript: Transcript, *, tolerance: float = 0.0) -> Grade:
     """1 when the stated time is at most `tolerance` minutes away on the dial: of 12 hours for a gold of a dial, else of 24.
 

@@ -20,14 +20,14 @@ _TOKEN = re.compile(
 _UNSURE = re.compile(
     r"\b(?:or|to|at (?:least|most)|about|around|approximately|roughly|nearly|almost|more than|fewer than|less than)\b"
     r"|\b(?:over|under|between|not|maybe|either)\b|n't\b|\bno\s+\d"
-    r"|[~≈≥≤<>±–]|\d\s*(?:\+|\\?%|(?:st|nd|rd|th)\b|[kKM]\b|[百千万亿²³])|\d\s*-\s*\d|或|没有\s*[\d一二两三四五六七八九十]|不足|[大小多少高低]于|至少|至多|最多|大约|大概|左右|约|超过|不到|不是|之间|以上|以下|到|不知道|无法|[一二两三四五六七八九十][万亿千]"
+    r"|[~≈≥≤<>±–]|\d\s*(?:\+|\\?%|(?:st|nd|rd|th)\b|[kKM]\b|[百千万亿²³])|\d\s*-\s*\d|或|没有\s*[\d一二两三四五六七八九十]|不足|不止|不下|超出|[十百千\d]\s?[多余几]|[大小多少高低]于|至少|至多|最多|大约|大概|左右|约|超过|不到|不是|之间|以上|以下|到|不知道|无法|[一二两三四五六七八九十][万亿千]"
     rf"|\band\s+(?:\w+[-\s])?(?:hal|third|quarter|fourth|fifth|tenth)|[{_MEASURES}\d]\s?半"
     rf"|(?:\d|\b{ENGLISH_PATTERN})\s+(?:hundred|thousand|million|billion|dozen|pairs|halves|thirds|quarters|percent|squared)\b",
     re.IGNORECASE,
 )  # fmt: skip
 
 
-@reward("count", target=CountTarget, version="5")
+@reward("count", target=CountTarget, version="6")
 def grade_count(target: CountTarget, transcript: Transcript, *, by: Literal["any", "number", "boxes", "points"] = "any") -> Grade:
     """1 for the right count: a number, or as many distinct boxes or points as there are things; `by` says which is asked for.
 

@@ -1,6 +1,7 @@
 """Function calls: names and arguments against the gold calls."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -13,15 +14,16 @@ from tasks.message import Json, ToolCall
 from tasks.problem import ExpectedCall, FunctionCallTarget
 
 
-@reward("function_call", target=FunctionCallTarget)
+@reward("function_call", target=FunctionCallTarget, version="2")
 def grade_function_call(
     target: FunctionCallTarget, transcript: Transcript, *, partial: bool = False, executed: bool = False, ignore_case: bool = True
 ) -> Grade:
     """1 if the calls are the gold calls, each once: no call, argument or value too many or missing. In any order unless the target says so.
 
     With `partial`, 2 * matched / (calls + gold calls). With `executed`, the calls that ran without error count, not those asked for.
-    Numbers are equal by value (5 is 5.0), never to texts or booleans; texts after NFKC with blanks collapsed and, with `ignore_case`,
-    in any case; lists in order; objects key by key. Arguments as JSON text are read. A malformed call makes all of them wrong.
+    Numbers are equal by value (5 is 5.0), never to texts or booleans; texts after NFKC with blanks collapsed and none beside commas
+    and, with `ignore_case`, in any case; lists in order; objects key by key. Arguments as JSON text are read. A malformed call makes
+    all of them wrong.
     """
     try:
         calls = executed_calls(transcript) if executed else asked_calls(transcript)
@@ -73,5 +75,5 @@ def _is_optional(gold: Json) -> bool:
 
 
 def _normal(text: str, ignore_case: bool) -> str:
-    text = " ".join(unicodedata.normalize("NFKC", text).split())
+    text = re.sub(r" ?, ?", ",", " ".join(unicodedata.normalize("NFKC", text).split()))
     return text.casefold() if ignore_case else text

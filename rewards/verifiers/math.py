@@ -16,7 +16,7 @@ MAX_ANSWER_CHARS = 3000
 MAX_RESPONSE_CHARS = 200_000
 
 
-@reward("math", target=MathTarget, version="5")
+@reward("math", target=MathTarget, version="6")
 def grade_math(target: MathTarget, transcript: Transcript, *, tolerance: float = 0.0) -> Grade:
     """1 for the right answer, else 0. `tolerance` is relative, for answers that are real numbers."""
     from rewards.maths.equality import equal_answers, same_text  # sympy: seconds to import, needed in the workers alone

@@ -15,15 +15,17 @@ from rewards.transcript import Transcript
 from tasks.problem import NumberTarget
 
 MAX_CHARS = 200
+_ABOUT = re.compile(r"^\s*\$?\s*(?:[~≈～]|\\(?:sim|approx)(?![a-zA-Z]))|(?<=[\d十百千万亿])\s*[多余几](?![a-zA-Z])")
+"""`≈ 12`, `12多`: a number near it, as `about 12` is."""
 ROUNDING = Fraction(1, 100)
 
 
-@reward("number", target=NumberTarget, version="4")
+@reward("number", target=NumberTarget, version="5")
 def grade_number(target: NumberTarget, transcript: Transcript) -> Grade:
     """1 if |answer - value| <= max(absolute, relative * |value|). A percentage counts as itself or as its hundredth."""
     found = final_expressions(final_answer(transcript.final_text))
     answer = found[0] if len(found) == 1 else None
-    if answer is None or len(answer) > MAX_CHARS:
+    if answer is None or len(answer) > MAX_CHARS or _ABOUT.search(answer):
         return Grade(0.0, False, answer and answer[:MAX_CHARS])
     gold = Fraction(target.value)
     slack = max(Fraction(target.absolute), Fraction(target.relative) * abs(gold))

@@ -12,7 +12,7 @@ from rewards.visual.spans import spans_in, temporal_iou
 from tasks.problem import SpansTarget
 
 
-@reward("spans", target=SpansTarget, version="2")
+@reward("spans", target=SpansTarget, version="3")
 def grade_spans(
     target: SpansTarget,
     transcript: Transcript,

@@ -11,7 +11,7 @@ from rewards.visual.number_words import CHINESE_PATTERN, ENGLISH_PATTERN, small_
 
 _N = rf"(?:\d{{1,2}}|{ENGLISH_PATTERN})"
 _ZH = rf"(?:\d{{1,2}}|{CHINESE_PATTERN})"
-_HALF_OF_DAY = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?)"
+_HALF_OF_DAY = r"(?:\s*(?:(?P<half>[ap])\.?\s?m\b\.?|in\sthe\s(?P<english_part>morning|afternoon|evening)\b))"
 _PART = r"(?P<part>凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里)"
 _DIGITAL = re.compile(
     rf"(?:{_PART}\s?)?(?<![\d:.-])(?P<hour>\d{{1,2}})\s?:\s?(?P<minute>\d{{2}})(?:\s?:\s?(?P<second>\d{{2}}))?(?![\d:]|\.\d){_HALF_OF_DAY}?",
@@ -90,7 +90,7 @@ def _whole_time(text: str) -> tuple[StatedTime, bool] | None:
     for pattern in (_DIGITAL, _PAST, _SPOKEN, _FULL, _NAMED, _CHINESE) if len(text) <= MAX_TIME else ():
         if (match := pattern.fullmatch(plain)) and (time := _read(match)):
             said = match.groupdict()
-            return time, any(said.get(key) for key in ("half", "half2", "part", "name", "chinese_name"))
+            return time, any(said.get(key) for key in ("half", "half2", "part", "english_part", "name", "chinese_name"))
     return None
 
 
@@ -108,7 +108,8 @@ def _read(match: re.Match[str]) -> StatedTime | None:
     second = small_number(said["second"]) if said.get("second") else None
     if hour is None or minute is None or not (0 <= hour <= 24 and 0 <= minute < 60 and (second is None or 0 <= second < 60)):
         return None
-    half = said.get("half") or said.get("half2") or ("p" if said.get("part") in _AFTERNOON else "a" if said.get("part") else None)
+    half = said.get("half") or said.get("half2") or _english_half(said.get("english_part"))
+    half = half or ("p" if said.get("part") in _AFTERNOON else "a" if said.get("part") else None)
     if said.get("part") and (said.get("half") or said.get("half2")):
         return None
     if half and hour <= 12:
@@ -120,6 +121,10 @@ def _read(match: re.Match[str]) -> StatedTime | None:
     return StatedTime(hour % 24, minute, second, half is None and 1 <= hour <= 12)
 
 
+def _english_half(part: str | None) -> str | None:
+    return None if part is None else "a" if part.lower() == "morning" else "p"
+
+
 def _minute(said: dict[str, str | None]) -> tuple[int | None, bool]:
     """The minutes beside the hour, and whether they are before it."""
     lacking, unit = said.get("lacking") or said.get("late"), said.get("unit") or said.get("late_unit")
@@ -128,7 +133,7 @@ def _minute(said: dict[str, str | None]) -> tuple[int | None, bool]:
         return (number * 15 if number is not None and unit == "刻" else number), True
     earlier = (said.get("side") or "").lower() in ("to", "before", "till", "of")
     if said.get("half_hour"):
-        return 30, earlier
+        return None if earlier else 30, earlier  # nobody says "half to seven"
     if quarter := said.get("quarter"):
         return (45 if quarter in "三3" else 15), earlier
     stated = said.get("minute") or said.get("small")

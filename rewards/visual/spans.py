@@ -19,7 +19,7 @@ _D = r"\d{1,7}(?:\.\d{1,6})?"
 _WORDS = rf"(?:{_D}\s?{_HOURS}(?![a-z])\s?)?(?:{_D}\s?{_MINUTES}(?![a-z])\s?)?(?:{_D}\s?{_SECONDS}(?![a-z]))?"
 _TIME = rf"(?:第\s?)?(?:<\s?{_D}\s?{_SECONDS}?\s?>|{_COLONS}(?:\s?{_SECONDS}(?![a-z]))?|(?=\d){_WORDS}(?<![\d\s])|{_D}(?![\d:]))"
 _SPAN = re.compile(
-    rf"(?<![A-Za-z0-9_.:-])(?:\[|\(|from\s|between\s|从)?\s?(?P<start>{_TIME})\s?(?:-|–|—|~|～|,|to\b|until\b|till\b|through\b|and\b|到|至)\s?"
+    rf"(?<![A-Za-z0-9_.:-])(?:\[|\(|from\s|(?P<between>between\s)|从)?\s?(?P<start>{_TIME})\s?(?:-|–|—|~|～|,|to\b|until\b|till\b|through\b|(?P<also>and\b)|到|至)\s?"
     rf"(?P<end>{_TIME})(?![\d:]|\.\d)",
     re.IGNORECASE,
 )
@@ -62,10 +62,13 @@ def temporal_iou(a: Span, b: Span) -> float:
 
 
 def _worded_spans(text: str) -> list[Span | None] | None:
-    left = _SPAN.sub(" ", text)
+    left = _SPAN.sub(lambda match: match.group() if match["also"] and not match["between"] else " ", text)
     if re.search(r"[{}]|\[\s*\[|```", text) or _TIMED.search(left) or _UNSURE.search(left):
         return None
-    return [_span(_with_unit(match["start"], match["end"]), match["end"]) for match in _SPAN.finditer(text)] or None
+    found = list(_SPAN.finditer(text))
+    if any(match["also"] and not match["between"] for match in found):
+        return None  # two moments
+    return [_span(_with_unit(match["start"], match["end"]), match["end"]) for match in found] or None
 
 
 def _with_unit(start: str, end: str) -> str:

@@ -81,7 +81,7 @@ def test_every_row_comes_out_in_order_with_each_component_its_reason_time_and_ve
     assert scored[4].components["format"].reward is not None
     assert scored[4].components["math"].ungraded == "missing-target"
     assert scored[0].graded_by == {
-        "math": {"reward": "math", "version": "5"},
+        "math": {"reward": "math", "version": "6"},
         "format": {"reward": "format", "version": "2", "weight": 0.2, "gate": "math"},
     }
     assert all(part.seconds is not None for row in scored for part in row.components.values())
