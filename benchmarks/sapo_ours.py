@@ -83,7 +83,7 @@ def build_learner(workload: Workload) -> "Learner":
     from rollouts.render import Renderer
 
     optimizer = OptimizerSettings(lr=LEARNING_RATE, warmup_steps=0)
-    settings = LearnerSettings(mini_batches=UPDATES, optimizer=optimizer, micro_batch_tokens=8192)
+    settings = LearnerSettings(mini_batches=UPDATES, optimizer=optimizer, micro_batch_tokens=8192, compile=workload.compiled)
     softmax = SoftmaxSettings(banned_ids=_banned(workload, Renderer(workload.policy)))
     return Learner(workload.policy, settings, make_objective(ObjectiveSettings()), softmax, workload.rounds, bfloat16=False)
 

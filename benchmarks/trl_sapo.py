@@ -5,7 +5,7 @@
 
 The two take turns, batch of rollouts by batch, so that a busy machine is busy for both. Keys, with defaults:
 policy=<built> hidden=128 layers=4 vl=false  tasks=algebra (images, text: those of reasoning_rl)  prompts=32  stops=fixed tokens=64
-rounds=6 warmup=2  threads=2 compile=false (TRL's)
+rounds=6 warmup=2  threads=2 (TRL's) compile=false (both)
 our_threads=2 replicas=0 (0: in one process; else Ray actors) engine=vllm (torch: plain transformers)  sides=ours,trl
 """
 

@@ -66,6 +66,9 @@ class LearnerSettings(Settings):
     )
     logits_chunk: Count = Field(2048, description="positions whose logits exist at one time")
     gradient_checkpointing: bool = Field(False, description="recompute activations in the backward pass")
+    compile: bool = Field(
+        False, description="fuse norms and MLPs by torch.compile: the first update takes some seconds longer, later ones a tenth less"
+    )
     freeze_vision: bool = Field(False, description="keep the vision tower and merger as they are")
     optimizer: OptimizerSettings = OptimizerSettings()
 

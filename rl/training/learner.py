@@ -71,6 +71,8 @@ class Learner:
         )
         if settings.gradient_checkpointing:
             self.optimization.checkpoint_activations()
+        if settings.compile:
+            self.optimization.policy.compile_blocks()
         self.version = 0
 
     def update(self, batch: SapoBatch) -> UpdateReport:

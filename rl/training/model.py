@@ -86,6 +86,13 @@ class Policy(torch.nn.Module):
         )
         return logprobs_M, entropy_M, *(readout(hidden_MH, self.head_VH) if readout else ())
 
+    def compile_blocks(self) -> None:
+        """Norms and MLPs of the language model, each by itself: what lies between, packed attention, differs from pass to pass."""
+        decoder = self.model.model.language_model if self.has_vision else self.model.model
+        for name, module in decoder.named_modules():
+            if name.rsplit(".", 1)[-1] in ("mlp", "norm", "input_layernorm", "post_attention_layernorm", "q_norm", "k_norm"):
+                module.compile(dynamic=True)
+
     @property
     def head_VH(self) -> torch.Tensor:
         weight: torch.Tensor = self.model.get_output_embeddings().weight

@@ -237,6 +237,17 @@ def test_gradient_checkpointing_gives_the_same_gradients(path: Path) -> None:
     assert runs == 2
 
 
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_compiled_blocks_give_the_same_gradients(path: Path, checkpointed: bool) -> None:
+    batch = sapo_batch(KIND)
+    expected = gradients(make_learner(path), batch)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    learner = make_learner(path, settings(compile=True, gradient_checkpointing=checkpointed))
+    assert_same(gradients(learner, batch), expected, 1e-5)
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0
+
+
 def test_the_reference_equals_the_learner_at_version_0_and_its_term_is_zero(path: Path) -> None:
     batch = on_policy(path, sapo_batch(KIND))
     pairs = zip(batch.trees, true_logprobs(path, batch), strict=True)
