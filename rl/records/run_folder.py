@@ -27,8 +27,9 @@ from typing import Literal, TypeAlias
 
 import yaml
 from omegaconf import OmegaConf
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from rl.config.settings import RunSettings
 from rl.records.evaluation_record import Evaluation
 from rl.records.json_lines import read_lines, replace_bytes
 from rl.records.rollout_records import IMAGES, RolloutRecord, read_rollouts
@@ -140,10 +141,9 @@ class RunFolder:
     def _check_config(self, config: Mapping[str, JsonValue]) -> None:
         if not self.config_path.exists():
             return
-        there, now = _flat(self.config()), _flat(yaml.safe_load(yaml.safe_dump(dict(config))))
-        # A key that a folder of an older version lacks is as one that is null.
+        there, now = _flat(_completed(self.config())), _flat(yaml.safe_load(yaml.safe_dump(dict(config))))
         known = [key for key in {**there, **now} if key.split(".")[0] not in FREE_KEYS]
-        differing = [key for key in known if there.get(key, "null") != now.get(key, "null")]
+        differing = [key for key in known if there.get(key) != now.get(key)]
         if differing:
             lines = [f"  {key}: {there.get(key, '(absent)')} there, {now.get(key, '(absent)')} now" for key in differing[:20]]
             lines += [f"  and {len(differing) - 20} more"] if len(differing) > 20 else []
@@ -166,6 +166,14 @@ class RunFolder:
         while self.path.with_name(f"{self.path.name}-{number}").exists():
             number += 1
         return f"start a new run under another name: name={self.path.name}-{number}"
+
+
+def _completed(config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """With the defaults of keys that a folder of an older version lacks; as it is, where that version had others than these."""
+    try:
+        return RunSettings.model_validate(config).model_dump(mode="json")
+    except ValidationError:
+        return config
 
 
 def _flat(config: Mapping[str, JsonValue], prefix: str = "") -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from made_run import config_of, made_evaluation
 
+from rl.config.settings import RunSettings
 from rl.records.run_folder import RunFolder, RunFolderError
 from rl.records.run_records import Records
 
@@ -54,16 +55,16 @@ def hold(path: Path, ready: Connection) -> None:
         ready.recv()
 
 
-def test_a_folder_from_before_a_key_that_is_null_goes_on(tmp_path: Path):
+def test_a_folder_from_before_a_key_goes_on_with_its_default(tmp_path: Path):
+    now = RunSettings.model_validate({"name": "one", "tasks": {"sums": {"family": "algebra"}}}).model_dump(mode="json")
+    before = {**now, "evaluation": {**now["evaluation"]}, "tasks": {"sums": {**now["tasks"]["sums"]}}}
+    del before["evaluation"]["temperature"], before["tasks"]["sums"]["weight"], before["objective"]
     folder = RunFolder(tmp_path / "one")
-    with folder.claimed(config_of("one")):
-        pass
-    with folder.claimed(config_of("one", evaluation={"temperature": None})):
-        pass
-    with (
-        pytest.raises(RunFolderError, match=r"evaluation\.temperature: null there, 0\.5 now"),
-        folder.claimed(config_of("one", evaluation={"temperature": 0.5})),
-    ):
+    for config in (before, now):
+        with folder.claimed(config):
+            pass
+    now["evaluation"]["temperature"] = 0.5
+    with pytest.raises(RunFolderError, match=r"evaluation\.temperature: null there, 0\.5 now"), folder.claimed(now):
         pass
 
 
