@@ -79,7 +79,7 @@ class TrainingOnce:
 
     async def _off_policy(self, start: Path, teachers: Mapping[str, Path], pool: RewardPool) -> Path:
         settings, off, display = self.settings, self.settings.distillation.off_policy, self.display
-        display.stage("teachers' answers", off.problems * len(self.tasks))
+        display.stage("teachers' answers", off.problems * len(settings.weights))
         kept = await teachers_conversations(
             settings, self.tasks, teachers, self.cluster, pool, self.folder.path, self.max_images, display.advance, display.note
         )
