@@ -1,14 +1,16 @@
 """What is allowed but rarely meant: settings that will run and disappoint."""
 
+import json
 import math
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rewards.mixture import spec_of
 from rl.config.policy_shape import PolicyShape
 from rl.config.processes import Actor, Machine, bytes_per_value
 from rl.config.settings import STAGE, RunSettings
-from rl.config.supervised_settings import TinyPolicySettings
+from rl.config.supervised_settings import PolicySettings
 from rl.config.task_settings import TaskSettings
 from tasks.families import make_family
 from tasks.mixture import slots
@@ -70,7 +72,7 @@ def _lengths(settings: RunSettings) -> Iterator[str]:
     if (settings.policy.path or "").startswith(STAGE):
         return  # Whose tokenizer it will have is not known yet.
     for name, task in settings.tasks.items():
-        prompt = prompt_tokens(task, settings.policy.tiny if settings.policy.path is None else None)
+        prompt = prompt_tokens(task, settings.policy)
         if prompt is not None and prompt + rollout.max_tokens > rollout.max_model_len:
             yield (
                 f"rollout.max_model_len={rollout.max_model_len} is short of a prompt of tasks.{name} (about {prompt} tokens) and "
@@ -108,13 +110,13 @@ def _rate(settings: RunSettings, shape: PolicyShape | None) -> Iterator[str]:
         yield f"learner.optimizer.lr={rate:g} is a rate for a tiny policy; for {path} 1e-6 is usual"
 
 
-def prompt_tokens(task: TaskSettings, tiny: TinyPolicySettings | None) -> int | None:
-    """About how many tokens the longest of a few prompts takes, for a checkpoint or for `tiny`; None for data, which is not read here."""
+def prompt_tokens(task: TaskSettings, policy: PolicySettings) -> int | None:
+    """About how many tokens the longest of a few prompts takes; None for data, which is not read here."""
     if task.family is None:
         return None
     family, rng = make_family(task.family, task.options), random.Random(0)
-    per_byte = TINY_TOKENS_PER_BYTE if tiny is not None else LARGE_TOKENS_PER_BYTE
-    most = tiny.max_image_pixels // PATCH**2 if tiny is not None else math.inf
+    per_byte = TINY_TOKENS_PER_BYTE if policy.path is None else LARGE_TOKENS_PER_BYTE
+    most = _most_image_tokens(policy)
     longest = 0
     for _ in range(8):
         messages = family.make(rng).messages
@@ -123,6 +125,15 @@ def prompt_tokens(task: TaskSettings, tiny: TinyPolicySettings | None) -> int | 
         text = sum(TEMPLATE_TOKENS + per_byte * len(message.text.encode()) for message in messages)
         longest = max(longest, round(vision + text))
     return longest
+
+
+def _most_image_tokens(policy: PolicySettings) -> float:
+    """Larger images are seen smaller; what a checkpoint that is not on this machine says of them is not known."""
+    if policy.path is None:
+        return policy.tiny.max_image_pixels // PATCH**2
+    file = Path(policy.path).expanduser() / "preprocessor_config.json"
+    pixels = json.loads(file.read_text()).get("size", {}).get("longest_edge") if file.exists() else None
+    return math.inf if pixels is None else pixels // PATCH**2
 
 
 def _objective(settings: RunSettings) -> Iterator[str]:

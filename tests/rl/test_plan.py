@@ -199,6 +199,13 @@ def test_images_count_as_a_tiny_policy_sees_them() -> None:
     assert any("short of a prompt of tasks.details" in warning for warning in seen_whole)
 
 
+@pytest.mark.parametrize(("pixels", "warned"), [(9216, False), (1048576, True)])
+def test_images_count_as_a_checkpoint_here_sees_them(pixels: int, warned: bool, tmp_path: Path) -> None:
+    folder = build_tiny_policy(TinyPolicySettings(max_image_pixels=pixels), ["the red tile"], 0, tmp_path)
+    warnings = plan(load(["config=thinking_with_images", f"policy.path={folder}"]), LAPTOP).warnings
+    assert any("short of a prompt of tasks.details" in warning for warning in warnings) == warned
+
+
 def test_rates_and_lengths_that_fit_are_no_warning() -> None:
     fitting = [
         "policy.path=Qwen/some-name",
