@@ -131,9 +131,13 @@ def _most_image_tokens(policy: PolicySettings) -> float:
     """Larger images are seen smaller; what a checkpoint that is not on this machine says of them is not known."""
     if policy.path is None:
         return policy.tiny.max_image_pixels // PATCH**2
-    file = Path(policy.path).expanduser() / "preprocessor_config.json"
-    pixels = json.loads(file.read_text()).get("size", {}).get("longest_edge") if file.exists() else None
-    return math.inf if pixels is None else pixels // PATCH**2
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        file = Path(policy.path).expanduser() / name
+        written = json.loads(file.read_text()) if file.exists() else {}
+        pixels = written.get("image_processor", written).get("size", {}).get("longest_edge")
+        if isinstance(pixels, int):
+            return pixels // PATCH**2
+    return math.inf
 
 
 def _objective(settings: RunSettings) -> Iterator[str]:
