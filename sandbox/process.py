@@ -142,7 +142,10 @@ class Confined:
 
 
 def bubblewrap(python: Interpreter, scratch: Path) -> list[str]:
-    """The command in front: own namespaces of every kind, the readable folders, an empty /dev and the scratch folder; nothing else."""
+    """The command in front: own namespaces of every kind, the readable folders, an empty /dev and the scratch folder; nothing else.
+
+    The root and /dev are file systems in memory, whose size nobody limits: they become read-only once everything is in its place.
+    """
     program = shutil.which("bwrap") or "bwrap"
     command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--dev", "/dev"]
     for path in dict.fromkeys((*python.readable, python.path)):
@@ -151,4 +154,5 @@ def bubblewrap(python: Interpreter, scratch: Path) -> list[str]:
     for name in ("/lib", "/lib64"):  # where the loader is looked for
         if os.path.islink(name):
             command += ["--symlink", os.readlink(name), name]
-    return [*command, "--bind", str(scratch), "/scratch", "--chdir", "/scratch", "--"]
+    command += ["--bind", str(scratch), "/scratch", "--remount-ro", "/dev", "--remount-ro", "/"]
+    return [*command, "--chdir", "/scratch", "--"]
