@@ -10,7 +10,6 @@ from tasks.demonstrations import demonstrations
 from tasks.errors import TaskError
 from tasks.families import Option, make_family
 from tasks.family import Example
-from tasks.gym import PREFIX
 from tasks.problem import Problem, RewardNotation
 from tasks.source import EmptySource, PoolSource, ProceduralSource, Source, distinct
 from tasks.stored_problem import StoredProblems
@@ -26,6 +25,8 @@ class TaskSettings(DataSettings, Protocol):
     def heldout_reward(self) -> RewardNotation | None: ...
     @property
     def options(self) -> Mapping[str, Option]: ...
+    @property
+    def has_demonstrations(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def build_task(name: str, settings: TaskSettings, seed: int) -> Task:
         name=name,
         train=ProceduralSource(name, family, seed, "train", reward) if settings.weight else EmptySource(name),
         heldout=distinct(ProceduralSource(name, family, seed, "heldout", settings.heldout_reward or reward), settings.heldout),
-        demonstrations=None if settings.family.startswith(PREFIX) or not settings.weight else partial(demonstrations, family, seed=seed),
+        demonstrations=partial(demonstrations, family, seed=seed) if settings.has_demonstrations else None,
         bad_rows=(),
     )
 

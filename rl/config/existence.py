@@ -51,7 +51,7 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
 def check_cold_start(settings: RunSettings) -> None:
     """Raises `ConfigError` where the run has a cold start and nothing to imitate in it."""
     cold = settings.cold_start
-    if cold.enabled and cold.data is None and not any(settings.tasks[name].has_demonstrations for name in settings.weights):
+    if cold.enabled and cold.data is None and not any(task.has_demonstrations for task in settings.tasks.values()):
         raise ConfigError(
             "cold_start: no task has worked answers to imitate (data and gym:<name> have none); give some as cold_start.data=<file>, or "
             "leave it out: cold_start.enabled=false policy.path=<a trained checkpoint>"

@@ -48,8 +48,8 @@ class TaskSettings(Settings):
 
     @property
     def has_demonstrations(self) -> bool:
-        """Whether its problems come with worked answers."""
-        return self.family is not None and not self.family.startswith(GYM)
+        """Whether it shows worked answers: families do, but not reasoning-gym's, nor one that is only evaluated."""
+        return self.family is not None and not self.family.startswith(GYM) and self.weight > 0
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TaskSettings":
