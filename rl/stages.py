@@ -19,7 +19,7 @@ from rl.config.existence import missing
 from rl.config.keys import nearest_keys
 from rl.config.settings import STAGE, RunSettings
 from rl.records.evaluation_record import Evaluation
-from rl.records.run_folder import RunFolder
+from rl.records.run_folder import RunFolder, RunFolderError
 from tasks.message import Json
 
 TABLE = "stages.md"
@@ -34,8 +34,13 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
         if made:
             starts_itself = "policy.path" in settings.stages[name]
             stage = _with_results(stage if starts_itself else _starting_from([*made.values()][-1], stage), made)
-        if not folder.is_done and (code := run(stage)):
-            return code
+        try:
+            if folder.is_done:
+                folder.check_config(stage.model_dump(mode="json"))
+            elif code := run(stage):
+                return code
+        except RunFolderError as error:
+            raise RunFolderError(f"{error}\n({name} is a stage, and `name`, which is {settings.name}, that of all stages)") from error
         made[name] = Path(f"{STAGE}{name}") if settings.dry_run else _result(folder, name)
     if not settings.dry_run:
         _report({name: RunFolder(stage.runs / stage.name) for name, stage in stages.items()}, settings.runs / settings.name / TABLE)

@@ -133,12 +133,13 @@ class RunFolder:
             lock.truncate(0)
             lock.write(str(os.getpid()).encode())
             lock.flush()
-            self._check_config(config)
+            self.check_config(config)
             # Written by what reads settings: to PyYAML a text such as 0E0 is no number, and needs no quotes.
             replace_bytes(self.config_path, OmegaConf.to_yaml(OmegaConf.create(dict(config))).encode())
             yield
 
-    def _check_config(self, config: Mapping[str, JsonValue]) -> None:
+    def check_config(self, config: Mapping[str, JsonValue]) -> None:
+        """Raises `RunFolderError` where the folder holds a run with other settings."""
         if not self.config_path.exists():
             return
         there, now = _flat(_completed(self.config())), _flat(yaml.safe_load(yaml.safe_dump(dict(config))))

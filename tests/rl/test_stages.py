@@ -9,7 +9,7 @@ from rl.config.error import ConfigError
 from rl.config.settings import RunSettings
 from rl.records.evaluation_record import Evaluation, ProblemScore
 from rl.records.json_lines import append_line
-from rl.records.run_folder import EVALUATION, RunFolder
+from rl.records.run_folder import EVALUATION, RunFolder, RunFolderError
 from rl.stages import run_stages, stage_settings
 
 TAUGHT: dict[str, bool | int | float | str | None] = {
@@ -42,7 +42,8 @@ class Runs:
         if stage.name == self._failing:
             return 1
         folder = RunFolder(stage.runs / stage.name)
-        (folder.path / "policy").mkdir(parents=True)
+        with folder.claimed(stage.model_dump(mode="json")):
+            (folder.path / "policy").mkdir()
         for step, when in enumerate(("before", "after")):
             right = len(self.seen) + step
             score = ProblemScore("p", "algebra", right, 4)
@@ -65,6 +66,15 @@ def test_a_stage_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     again = Runs()
     assert run_stages(settings(tmp_path), again) == 0
     assert [stage.name for stage in again.seen] == ["b"]
+
+
+def test_a_stage_that_is_done_is_none_of_other_settings(tmp_path: Path) -> None:
+    run_stages(settings(tmp_path), Runs())
+    other = settings(tmp_path, a={"method": "sft", "cold_start.steps": 7}, b={})
+    with pytest.raises(RunFolderError, match=r"(?s)cold_start.steps: \d+ there, 7 now.*\(a is a stage, and `name`, which is all,"):
+        run_stages(other, Runs())
+    assert run_stages(settings(tmp_path, a={"method": "sft"}, b={}, c={}), again := Runs()) == 0
+    assert [stage.name for stage in again.seen] == ["c"]
 
 
 def test_the_table_holds_every_task_after_every_stage_and_what_it_took(tmp_path: Path) -> None:
