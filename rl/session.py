@@ -139,6 +139,7 @@ class Session:
             max_lag=loop.max_lag,
             refill=loop.refill,
             max_refills=loop.max_refills,
+            needs_signal=not settings.distillation.teachers,
             positions=done.positions,
             check=check,
         )

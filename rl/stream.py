@@ -30,6 +30,9 @@ class GroupStream:
     flight between `take` and `release`: sampling and training alternate, and replacements start together when all else is done, so that
     a run depends on nothing but its seed.
 
+    With `refill`, groups without a signal are replaced. Without it they are part of their batch; where rewards alone train (`needs_signal`),
+    too many of them in a row end the run too.
+
     `positions` says how far each source has been consumed: the whole state of the stream. `check` sees all groups that arrived for a batch
     before it is handed out, and raises where they are not fit to be trained on.
     """
@@ -43,6 +46,7 @@ class GroupStream:
         max_lag: int,
         refill: bool,
         max_refills: int,
+        needs_signal: bool = True,
         positions: Mapping[str, int] | None = None,
         check: Callable[[Sequence[GradedGroup]], None] = lambda groups: None,
     ) -> None:
@@ -52,6 +56,8 @@ class GroupStream:
         self._max_lag = max_lag
         self._refill = refill
         self._max_dropped = max_refills * sum(slots.values())
+        self._needs_signal = needs_signal
+        self._silent: list[GradedGroup] = []
         self._check = check
         self.positions = {task: (positions or {}).get(task, 0) for task in slots}
         self._in_flight: dict[str, deque[asyncio.Task[GradedGroup]]] = {task: deque() for task in slots}
@@ -66,7 +72,8 @@ class GroupStream:
             self._start(task, slots * (1 + self._max_lag) - len(self._in_flight[task]))
 
     async def take(self) -> Batch:
-        """The next batch. Raises `NothingToLearn` when more than `max_refills` times its size were dropped on the way."""
+        """The next batch. Raises `NothingToLearn` when more than `max_refills` times its size had no signal: those dropped on the way to
+        it, or without `refill` those taken in a row."""
         taken: dict[str, list[GradedGroup]] = {task: [] for task in self._slots}
         dropped: list[GradedGroup] = []
         while missing := {task: n - len(taken[task]) for task, n in self._slots.items() if n > len(taken[task])}:
@@ -78,11 +85,11 @@ class GroupStream:
                     self.positions[task] += 1
                     if group.has_signal or not self._refill:
                         taken[task].append(group)
+                        self._silent = [] if group.has_signal or not self._needs_signal else [*self._silent, group]
+                        self._stop_if_many(self._silent, "in a row")
                         continue
                     dropped.append(group)
-                    if len(dropped) > self._max_dropped:
-                        self._check(dropped)
-                        raise NothingToLearn(_explanation(dropped))
+                    self._stop_if_many(dropped, "before one batch was full")
                     if self._max_lag > 0:
                         self._start(task, 1)
         batch = tuple(group for groups in taken.values() for group in groups)
@@ -98,6 +105,11 @@ class GroupStream:
         for queue in self._in_flight.values():
             queue.clear()
 
+    def _stop_if_many(self, silent: list[GradedGroup], when: str) -> None:
+        if len(silent) > self._max_dropped:
+            self._check(silent)
+            raise NothingToLearn(_explanation(silent, when))
+
     def _start(self, task: str, number: int) -> None:
         for _ in range(number):
             position = self.positions[task] + len(self._in_flight[task])
@@ -105,15 +117,15 @@ class GroupStream:
             self._in_flight[task].append(asyncio.ensure_future(self._attempt(problem, position)))
 
 
-def _explanation(dropped: list[GradedGroup]) -> str:
-    total = len(dropped)
-    solved = sum(bool(g.rewards) and min(g.rewards) == max(g.rewards) > 0 for g in dropped)
-    failed = sum(bool(g.rewards) and max(g.rewards) <= 0 for g in dropped)
-    silent = total - solved - failed
-    tasks = ", ".join(sorted({group.problem.source for group in dropped}))
+def _explanation(silent: list[GradedGroup], when: str) -> str:
+    total = len(silent)
+    solved = sum(bool(g.rewards) and min(g.rewards) == max(g.rewards) > 0 for g in silent)
+    failed = sum(bool(g.rewards) and max(g.rewards) <= 0 for g in silent)
+    ungraded = total - solved - failed
+    tasks = ", ".join(sorted({group.problem.source for group in silent}))
     return (
-        f"{total} groups gave equal rewards to all of their rollouts before one batch was full (tasks: {tasks}): "
-        f"{solved} earned the same reward throughout, {failed} earned nothing, {silent} could not be graded. "
+        f"{total} groups {when} gave equal rewards to all of their rollouts (tasks: {tasks}): "
+        f"{solved} earned the same reward throughout, {failed} earned nothing, {ungraded} could not be graded. "
         "If they are too easy, let the query filter drop them or choose harder problems; if too hard, train the cold start longer, "
         "raise rollout.group_size, or check the reward on a few answers."
     )

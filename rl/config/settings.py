@@ -80,7 +80,7 @@ class LoopSettings(Settings):
         0, description="versions that a rollout may be older than the policy it trains; 0 is synchronous"
     )
     refill: bool = Field(True, description="replace groups whose rewards are all equal by fresh ones of the same task")
-    max_refills: Count = Field(8, description="the run stops when a batch would need more than this many times its size in groups")
+    max_refills: Count = Field(8, description="the run stops when this many batches' groups had equal rewards, one after the other")
 
 
 class CheckpointSettings(Settings):

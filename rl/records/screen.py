@@ -109,6 +109,8 @@ def figures(metrics: Mapping[str, float]) -> list[str]:
         shown.append(f"entropy {metrics['learner/entropy']:.2f}")
     if metrics.get("time/step_s", 0) > 0:
         shown.append(f"{metrics.get('rollout/tokens', 0) / metrics['time/step_s']:,.0f} tokens/s")
+    if metrics.get("group/zero_variance_frac", 0) > 0:
+        shown.append(f"equal rewards {metrics['group/zero_variance_frac']:.0%}")
     if metrics.get("group/refilled", 0) > 0:
         shown.append(f"refilled {metrics['group/refilled']:.0f}")
     if "group/ungraded_frac" in metrics:

@@ -193,6 +193,28 @@ def test_dropped_groups_are_handed_over_with_the_batch_that_they_were_replaced_i
     assert [_number(g) for g in two.dropped] == [4, 5, 7, 8]
 
 
+def stream_of_equal_rewards(seen: list[int], signal_at: int, *, needs_signal: bool) -> GroupStream:
+    async def attempt(problem: Problem, position: int) -> GradedGroup:
+        seen.append(position)
+        return graded(problem, 0, (Grade(float(position == signal_at)), Grade(0.0)))
+
+    return make_stream(attempt, {"algebra": 3}, 0, refill=False, max_refills=2, needs_signal=needs_signal)
+
+
+def test_without_refills_equal_rewards_in_a_row_stop_the_run_too() -> None:
+    seen: list[int] = []
+    policy = Policy()
+    with pytest.raises(NothingToLearn, match=r"7 groups in a row .*tasks: algebra.*0 earned the same.*7 earned nothing.*0 could not be"):
+        asyncio.run(run(stream_of_equal_rewards(seen, 4, needs_signal=True), policy, 100))
+    assert (policy.version, len(seen)) == (3, 12)  # groups 5 to 11 are the seven
+
+
+def test_with_a_teacher_equal_rewards_end_nothing() -> None:
+    policy = Policy()
+    asyncio.run(run(stream_of_equal_rewards([], 4, needs_signal=False), policy, 5))
+    assert policy.version == 5
+
+
 @pytest.mark.parametrize("max_lag", [0, 2])
 def test_a_run_in_which_every_group_is_dropped_stops_with_the_reason(max_lag: int) -> None:
     kinds: tuple[tuple[Outcome, ...], ...] = ((Grade(1.0), Grade(1.0)), (Grade(0.0), Grade(0.0)), (Ungraded("timeout"), Ungraded("crash")))
