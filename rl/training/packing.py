@@ -158,17 +158,22 @@ def packed_attention(
     output_NHD = torch.empty_like(query_NHD)
     for r in rectangles:
         attended_SHLD = torch.nn.functional.scaled_dot_product_attention(
-            query_NHD[r.queries_SL].transpose(1, 2),
-            key_NGD[r.keys_SK].transpose(1, 2),
-            value_NGD[r.keys_SK].transpose(1, 2),
+            _gathered(query_NHD, r.queries_SL),
+            _gathered(key_NGD, r.keys_SK),
+            _gathered(value_NGD, r.keys_SK),
             attn_mask=r.visible_SLK,
             is_causal=r.visible_SLK is None,
             scale=scaling,
             enable_gqa=query.shape[1] != key.shape[1],
         )
         flat = attended_SHLD.transpose(1, 2).flatten(0, 1)
-        output_NHD = output_NHD.index_copy(0, r.rows_N, flat[r.flat_query_N])
+        output_NHD = output_NHD.index_copy(0, r.rows_N, flat.index_select(0, r.flat_query_N))
     return output_NHD[None], None
+
+
+def _gathered(rows_NHD: torch.Tensor, index_SL: torch.Tensor) -> torch.Tensor:
+    """`[S, H, L, D]`. `index_select`, whose gradient takes a CPU half the time of that of `rows[index]`."""
+    return rows_NHD.index_select(0, index_SL.flatten()).unflatten(0, index_SL.shape).transpose(1, 2)
 
 
 AttentionInterface.register(ATTENTION, packed_attention)
