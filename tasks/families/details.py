@@ -60,7 +60,8 @@ class Details:
     `none`, 1 - `none` - `two` and `two`. A policy that sees images at 96 x 96 has 2 x 3 pixels for a digit.
     Of the problems without a crop, the share `near` shows the plate from near, as a crop would, and asks for its digit. Plates lie up to
     `shift` pixels from the middle of their places. With `which`, two plates are asked about by 1 or 2, whichever has the larger digit: one
-    crop and a guess are right more often than not. Of the demonstrations for which that guess is right, the share `glance` stops there.
+    crop and a guess are right more often than not (always where there are two `digits`). Of the demonstrations for which that guess is
+    right, the share `glance` stops there.
     """
 
     none: float = 0.2
@@ -80,8 +81,6 @@ class Details:
             raise ValueError(f"near={self.near} is a share, from 0 to 1")
         if not 0 <= self.glance <= (1 if self.which else 0):
             raise ValueError(f"glance={self.glance} is a share, from 0 to 1, and above 0 only with which=true")
-        if self.which and self.digits < 3:
-            raise ValueError(f"digits={self.digits}: with which=true three at least, or two plates could have the same")
         if not 2 <= self.digits <= len(GLYPHS):
             raise ValueError(f"digits={self.digits}: two digits to tell apart at least, and ten at the most")
         if not 0 <= self.shift <= REACH - LABEL[1] // 2:
@@ -90,7 +89,8 @@ class Details:
     def make(self, rng: random.Random) -> Example:
         crops = rng.choices((0, 1, 2), (self.none, 1 - self.none - self.two, self.two))[0]
         near = not crops and rng.random() < self.near
-        plates = self._plates(rng, 1 if near else rng.randint(2 if crops == 2 else 1, 3))
+        most = min(3, self.digits) if self.which else 3  # or two plates could have the same digit
+        plates = self._plates(rng, 1 if near else rng.randint(2 if crops == 2 else 1, most))
         asked = plates[: 1 if near else crops]
         question, answer, (*calling, last) = self._asked(plates, asked, rng)
         return Example(

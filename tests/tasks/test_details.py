@@ -57,22 +57,22 @@ def test_a_plate_from_near_is_read_without_a_crop_and_looks_as_its_crop_does() -
     np.testing.assert_array_equal(np.asarray(close_up(there)), np.asarray(crop))
 
 
-@pytest.mark.parametrize("glance", [0.0, 0.5, 1.0])
-def test_which_of_two_is_larger_and_the_share_of_right_guesses_that_is_shown(glance: float) -> None:
-    family = Details(none=0.0, two=1.0, which=True, glance=glance)
+@pytest.mark.parametrize(("glance", "digits", "certain"), [(0.0, 10, 7 / 9), (0.5, 10, 7 / 9), (1.0, 10, 7 / 9), (0.5, 2, 1.0)])
+def test_which_of_two_is_larger_and_the_share_of_right_guesses_that_is_shown(glance: float, digits: int, certain: float) -> None:
+    family = Details(none=0.0, two=1.0, which=True, glance=glance, digits=digits)
     right, shown = 0, 0
     for seed in range(400):
         example = family.make(random.Random(seed))
         assert isinstance(example.target, CountTarget)
         assert example.expected_calls == 2
         first = int(_seen(example.calling_turns[1]) if len(example.calling_turns) == 2 else _seen(example.demonstration))
-        guess = 1 if first >= 5 else 2
+        guess = 1 if first >= digits / 2 else 2
         right += guess == example.target.count
         if len(example.calling_turns) == 1:
             shown += 1
             assert guess == example.target.count, "a wrong guess must not be taught"
         assert f"\\boxed{{{example.target.count}}}" in example.demonstration
-    assert 0.7 < right / 400 < 0.86  # (9 + 8 + 7 + 6 + 5) / 45 = 7 / 9
+    assert right / 400 == pytest.approx(certain, abs=0.08)  # of ten digits (9 + 8 + 7 + 6 + 5) / 45
     assert shown / right == pytest.approx(glance, abs=0.1)
 
 
@@ -104,7 +104,6 @@ def test_a_crop_holds_the_whole_label() -> None:
         {"near": 2.0},
         {"glance": 0.5},
         {"which": True, "glance": 2.0},
-        {"which": True, "digits": 2},
     ],
 )
 def test_impossible_options_are_errors(options: dict[str, float]) -> None:
