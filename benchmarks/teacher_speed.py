@@ -60,7 +60,7 @@ def _vllm(values: dict[str, int]) -> list[tuple[str, float]]:
     from rollouts.vllm_engine import VllmSettings
 
     policy, trees, rows = _policy(values), _trees(values), _rows(values)
-    teacher = VllmTeacher(VllmSettings(policy, max_model_len=values["prompt"] + values["tokens"] + 1, max_logprobs=64))
+    teacher = VllmTeacher(VllmSettings(policy, max_model_len=values["prompt"] + values["tokens"] + 1))
     return [
         ("vLLM, top 16", _median(lambda: teacher.top_k(trees, 16, rows), values)),
         ("vLLM, top 64", _median(lambda: teacher.top_k(trees, 64, rows), values)),

@@ -59,7 +59,7 @@ def build_scorer(
     """What the process of a teacher makes: the checkpoint in `path` on torch or on vLLM."""
     if settings.distillation.teachers[name].engine == "torch":
         return build_frozen(settings, path, renderer)
-    rollout, k = settings.rollout, settings.distillation.top_k
+    rollout = settings.rollout
     dtype: Literal["float32", "bfloat16"] = "bfloat16" if uses_bfloat16(settings) else "float32"
 
     def build() -> "VllmTeacher":
@@ -75,7 +75,6 @@ def build_scorer(
             seed=settings.seed,
             kv_cache_mib=rollout.kv_cache_mib,
             gpu_memory_utilization=rollout.gpu_memory_utilization,
-            max_logprobs=k,
         )
         return VllmTeacher(engine, renderer.banned_ids)
 

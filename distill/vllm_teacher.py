@@ -1,10 +1,10 @@
 """A teacher on vLLM: log-probs of given tokens, and of the most probable ones beside them, from `prompt_logprobs`.
 
-Axes: M trained tokens of a branch, K most probable tokens.
+Axes: M trained tokens of a branch, V rows of the head, A most probable of these, K most probable tokens.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 class VllmTeacher:
     """What the checkpoint says of given responses, as `rl.training.frozen.FrozenPolicy` does, but for hidden states, which vLLM keeps.
 
-    Its distribution is the plain softmax at temperature 1. `banned_ids`, which students may not sample, are never among the most probable:
-    what little they have is in the bucket for the rest. A chain (trunk and branch) of n tokens needs `max_model_len` of at least n + 1.
+    Its distribution is the plain softmax at temperature 1. `banned_ids`, which students may not sample, and rows of a padded head are never
+    among the most probable: what they have is in the bucket for the rest. A chain (trunk and branch) of n tokens needs `max_model_len` of
+    at least n + 1.
     """
 
     def __init__(self, settings: VllmSettings, banned_ids: Sequence[int] = ()) -> None:
         prepare_environment()
         self._banned_ids = frozenset(banned_ids)
         config = AutoConfig.from_pretrained(settings.model_path)
+        self._num_rows: int = config.get_text_config().vocab_size
         self._image_id = config.image_token_id if hasattr(config, "vision_config") else None
         self._engine = start_engine(settings, has_vision=self._image_id is not None)
         self._asked = 0
@@ -43,15 +45,20 @@ class VllmTeacher:
 
     def top_k(self, trees: Sequence[Tree], k: int, vocab_size: int) -> list[list[tuple[IdsMK, FloatsMV]]]:
         """`(ids_MK, logprobs_MB)`: the k most probable tokens below `vocab_size`; their log-probs and, last, that of all the rest."""
-        k = min(k, len(self._tokens(vocab_size)))
-        return [[_most_probable(rows, k, self._tokens(vocab_size)) for rows in tree] for tree in self._rows(trees, k)]
-
-    def _tokens(self, vocab_size: int) -> frozenset[int]:
-        """What a student may sample. Rows of a padded head are nobody's tokens."""
-        return frozenset(range(vocab_size)) - self._banned_ids
+        is_token_V = np.zeros(self._num_rows, dtype=np.bool_)
+        is_token_V[:vocab_size] = True
+        is_token_V[list(self._banned_ids)] = False
+        k = min(k, int(is_token_V.sum()))
+        # Rows of a padded head are hardly ever among the most probable: room for all of them is asked for only where one took a place.
+        for spare in (len(self._banned_ids), int((~is_token_V).sum())):
+            found = [[_most_probable(rows, k, is_token_V) for rows in tree] for tree in self._rows(trees, min(k + spare, self._num_rows))]
+            complete = [[best for best in tree if best is not None] for tree in found]
+            if sum(map(len, complete)) == sum(map(len, found)):
+                break
+        return complete
 
     def _rows(self, trees: Sequence[Tree], k: int) -> list[list[list[tuple[list[int], list[float]]]]]:
-        """For each trained token of each branch, ids and log-probs: its own first, then the k most probable ones of the vocabulary."""
+        """For each trained token of each branch, ids and log-probs: its own first, then the k most probable ones of the head."""
         chains = [(tree.trunk, branch) for tree in trees for branch in tree.branches]
         outputs = iter(self._outputs(chains, k))
         return [[list(_trained_rows(tree.trunk, branch, next(outputs))) for branch in tree.branches] for tree in trees]
@@ -88,18 +95,14 @@ def _trained_rows(trunk: Stretch, branch: Stretch, flat: "FlatLogprobs") -> Iter
         yield flat.token_ids[part], flat.logprobs[part]
 
 
-def _most_probable(rows: Sequence[tuple[list[int], list[float]]], k: int, tokens: frozenset[int]) -> tuple[IdsMK, FloatsMV]:
-    ids = np.empty((len(rows), k), dtype=np.int64)
-    logprobs = np.empty((len(rows), k), dtype=np.float32)
-    for row, (of_position, values) in enumerate(rows):
-        known = dict(zip(of_position[1:], values[1:], strict=True))
-        best = [token for token in known if token in tokens][:k]
-        # In the place of one that is no token: one that is less probable than all of these, with nothing.
-        best += islice(tokens.difference(known), k - len(best))
-        ids[row] = best
-        logprobs[row] = [known.get(token, _NOTHING) for token in best]
-    return ids, with_tail(torch.from_numpy(logprobs)).numpy()
-
-
-_NOTHING = -50.0
-"""As good as impossible, and finite: a divergence multiplies it."""
+def _most_probable(rows: Sequence[tuple[list[int], list[float]]], k: int, is_token_V: np.ndarray) -> tuple[IdsMK, FloatsMV] | None:
+    """The first k that are tokens; None where a position has fewer."""
+    if not rows:
+        return np.empty((0, k), dtype=np.int64), np.empty((0, k + 1), dtype=np.float32)
+    ids_MA = np.array([of_position[1:] for of_position, _ in rows], dtype=np.int64)
+    logprobs_MA = np.array([values[1:] for _, values in rows], dtype=np.float32)
+    best_MK = np.argsort(~is_token_V[ids_MA], axis=1, kind="stable")[:, :k]
+    ids_MK, logprobs_MK = np.take_along_axis(ids_MA, best_MK, axis=1), np.take_along_axis(logprobs_MA, best_MK, axis=1)
+    if not is_token_V[ids_MK].all():
+        return None
+    return ids_MK, with_tail(torch.from_numpy(logprobs_MK)).numpy()

@@ -27,10 +27,7 @@ _NEVER = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class VllmSettings:
-    """`model_path` is a folder. `kv_cache_mib` counts on the CPU, `gpu_memory_utilization` on a GPU.
-
-    `max_logprobs` log-probs of a token, its own aside, can be asked for.
-    """
+    """`model_path` is a folder. `kv_cache_mib` counts on the CPU, `gpu_memory_utilization` on a GPU."""
 
     model_path: Path
     max_model_len: int = 1024
@@ -40,7 +37,6 @@ class VllmSettings:
     seed: int = 0
     kv_cache_mib: int = 64
     gpu_memory_utilization: float = 0.5
-    max_logprobs: int = 1
 
 
 class VllmGenerator(EngineThread):
@@ -145,7 +141,7 @@ def start_engine(settings: VllmSettings, *, has_vision: bool) -> "LLMEngine":
         block_size=BLOCK_SIZE,
         enable_prefix_caching=True,
         logprobs_mode="processed_logprobs",
-        max_logprobs=settings.max_logprobs,
+        max_logprobs=-1,  # No limit.
         generation_config="vllm",
         mm_processor_cache_gb=0.0625,
         disable_log_stats=True,
