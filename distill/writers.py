@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import io
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 import openai
@@ -16,7 +18,7 @@ from rollouts.render import Renderer
 from rollouts.rollout import Rollout
 from rollouts.seeds import request_seed
 from rollouts.turns import TurnLoop
-from tasks.message import ExecutedCall, ImagePart, Message, TextPart, text_message
+from tasks.message import ExecutedCall, ImagePart, Message, TextPart, ToolCall, text_message
 from tasks.problem import Problem
 
 CONCURRENCY = 16
@@ -95,7 +97,7 @@ class ServerWriter:
     async def _one(self, messages: Sequence[Message], seed: int, thinking: bool) -> Written:
         body: dict[str, object] = {
             "model": self.model,
-            "messages": [_as_chat(message) for message in messages],
+            "messages": _as_chat(messages),
             "temperature": self._temperature,
             "max_tokens": self._max_tokens,
             "seed": seed,
@@ -109,8 +111,8 @@ class ServerWriter:
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 raise ValueError(f"the server refused the request: {error.message}") from error
         choice = answer.choices[0]
-        # Servers that take the thinking out of the text give it beside.
-        thought = getattr(choice.message, "reasoning_content", None)
+        # Servers that take the thinking out of the text give it beside: vLLM as `reasoning`, before 0.12 and others as `reasoning_content`.
+        thought = getattr(choice.message, "reasoning", None) or getattr(choice.message, "reasoning_content", None)
         text = choice.message.content or ""
         said = f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
         return Written((text_message("assistant", said),), choice.finish_reason == "stop")
@@ -120,10 +122,22 @@ def _written(rollout: Rollout) -> Written:
     return Written(rollout.response, not rollout.is_over_limit, rollout.executed_calls)
 
 
-def _as_chat(message: Message) -> dict[str, object]:
-    if not message.images:
-        return {"role": message.role, "content": message.text}
-    return {"role": message.role, "content": [_as_part(part) for part in message.parts]}
+def _as_chat(messages: Sequence[Message]) -> list[dict[str, object]]:
+    """Tools' messages answer the calls in the order of these, so both are numbered alike."""
+    calls, returned = count(), count()
+    chat: list[dict[str, object]] = []
+    for message in messages:
+        content = [_as_part(part) for part in message.parts] if message.images else message.text
+        chat.append({"role": message.role, "content": content})
+        if message.tool_calls:
+            chat[-1]["tool_calls"] = [_as_call(call, f"call_{next(calls)}") for call in message.tool_calls]
+        if message.role == "tool":
+            chat[-1]["tool_call_id"] = f"call_{next(returned)}"
+    return chat
+
+
+def _as_call(call: ToolCall, name: str) -> dict[str, object]:
+    return {"id": name, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
 
 
 def _as_part(part: TextPart | ImagePart) -> dict[str, object]:

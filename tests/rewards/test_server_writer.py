@@ -1,12 +1,13 @@
 """A teacher behind an OpenAI-compatible server: what it is asked, and what is made of its answers."""
 
 import json
+from dataclasses import replace
 
 import PIL.Image
 import pytest
 
 from distill.writers import ServerWriter, Written
-from tasks.message import ImagePart, Message, TextPart, text_message
+from tasks.message import ImagePart, Message, TextPart, ToolCall, text_message
 from tasks.problem import NumberTarget, Problem
 
 from judge_server import Script, Scripted, serving  # isort: skip
@@ -41,6 +42,22 @@ async def test_seeds_depend_on_the_stream_and_the_problem_alone() -> None:
     assert sorted(body["seed"] for body in first) == sorted(body["seed"] for body in again)
 
 
+async def test_tools_that_earlier_turns_called_are_sent_with_what_each_call_returned() -> None:
+    calls = (ToolCall("add", {"a": 2, "b": 2}), ToolCall("now", {}))
+    asked = (text_message("user", "2 + 2?"), Message("assistant", (TextPart("I add."),), calls))
+    earlier = replace(PROBLEM, messages=(*asked, text_message("tool", "4"), text_message("tool", "noon"), text_message("user", "So?")))
+    async with serving(Scripted("4")) as server:
+        await ServerWriter("big", server.url, 0.7, 64).write(earlier, 1, "0", thinking=True)
+    _, called, first, second, _ = server.bodies[0]["messages"]
+    assert [(call["type"], call["function"]) for call in called["tool_calls"]] == [
+        ("function", {"name": "add", "arguments": '{"a": 2, "b": 2}'}),
+        ("function", {"name": "now", "arguments": "{}"}),
+    ]
+    ids = [call["id"] for call in called["tool_calls"]]
+    assert [message["tool_call_id"] for message in (first, second)] == ids
+    assert len(set(ids)) == 2
+
+
 @pytest.mark.parametrize(("thinking", "sent"), [(True, None), (False, {"enable_thinking": False})])
 async def test_a_server_is_asked_without_thinking_by_the_argument_of_its_template(thinking: bool, sent: dict | None) -> None:
     _, bodies = await written(Scripted("4"), 1, thinking)
@@ -52,8 +69,9 @@ async def test_an_answer_that_was_cut_is_incomplete() -> None:
     assert answers == [answer("4", complete=False)]
 
 
-async def test_thinking_that_the_server_gives_beside_the_text_is_put_before_it() -> None:
-    message = {"role": "assistant", "content": "4", "reasoning_content": "2 + 2"}
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+async def test_thinking_that_the_server_gives_beside_the_text_is_put_before_it(name: str) -> None:
+    message = {"role": "assistant", "content": "4", name: "2 + 2"}
     body = {"id": "c", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
     answers, _ = await written(Scripted(body=json.dumps(body)))
     assert answers == [answer("<think>\n2 + 2\n</think>\n\n4")]
