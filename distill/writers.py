@@ -111,7 +111,7 @@ class ServerWriter:
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 raise ValueError(f"the server refused the request: {error.message}") from error
         choice = answer.choices[0]
-        # Servers that take the thinking out of the text give it beside: vLLM as `reasoning`, before 0.12 and others as `reasoning_content`.
+        # Servers that take the thinking out of the text give it beside, by one of two names; vLLM's is `reasoning`.
         thought = getattr(choice.message, "reasoning", None) or getattr(choice.message, "reasoning_content", None)
         text = choice.message.content or ""
         said = f"<think>\n{thought}\n</think>\n\n{text}" if thought else text

@@ -60,7 +60,9 @@ def check_cold_start(settings: RunSettings) -> None:
 
 def _broken_checkpoints(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
     checkpoints: dict[KeyPath, str | None] = {("policy", "path"): settings.policy.path}
-    checkpoints |= {("distillation", "teachers", name, "path"): teacher.path for name, teacher in settings.distillation.teachers.items()}
+    for name, teacher in settings.distillation.teachers.items():
+        if teacher.server is None:
+            checkpoints["distillation", "teachers", name, "path"] = teacher.path
     for key, checkpoint in checkpoints.items():
         if checkpoint is not None and not checkpoint.startswith(STAGE) and (fault := checkpoint_fault(checkpoint)):
             yield key, fault

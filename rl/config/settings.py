@@ -170,19 +170,24 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _teachers_can_teach(self) -> "RunSettings":
+        if self.stages:
+            return self  # Each is checked with the keys that are its own.
         if self.method == "off_policy_distill" and not self.distillation.teachers:
             raise ValueError("method=off_policy_distill has nobody to imitate: name a teacher, distillation.teachers.<name>.path=...")
         for name, teacher in self.distillation.teachers.items():
             if teacher.server is not None and teacher.path is None:
                 raise ValueError(f"distillation.teachers.{name}.server serves many models: name one as distillation.teachers.{name}.path")
-            if teacher.server is not None and self.method != "off_policy_distill":
+            if teacher.server is not None and self.uses_loop:
                 raise ValueError(
-                    f"distillation.teachers.{name}.server writes answers and gives no scores: only off_policy_distill can use it"
+                    f"distillation.teachers.{name}.server writes answers and gives no scores: method=off_policy_distill, or without it, "
+                    f"distillation.teachers.{name}=null"
                 )
         return self
 
     @model_validator(mode="after")
     def _engines_can_score(self) -> "RunSettings":
+        if self.stages:
+            return self  # Each is checked with the keys that are its own.
         on_vllm = [name for name, teacher in self.distillation.teachers.items() if teacher.engine == "vllm"]
         if on_vllm and self.method == "rl":
             key = f"distillation.teachers.{on_vllm[0]}.engine=vllm"
@@ -194,6 +199,8 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _rewards_or_teachers(self) -> "RunSettings":
+        if self.stages:
+            return self  # Each is checked with the keys that are its own.
         if self.uses_rewards and self.rollout.group_size < 2:
             raise ValueError(f"rollout.group_size={self.rollout.group_size}: rewards are compared within a group, so it takes at least 2")
         if self.method == "rl" and self.distillation.teachers and self.loop.refill:

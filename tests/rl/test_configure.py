@@ -411,3 +411,9 @@ def test_the_resolved_file_holds_every_key(tmp_path: Path) -> None:
 def test_a_task_whose_metrics_would_collide_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"tasks.{name}: metrics are named"):
         load([f"tasks.{name}.family=algebra"])
+
+
+@pytest.mark.parametrize("path", ["/models/Q", "accounts/fireworks/models/q"])
+def test_the_model_of_a_server_is_no_folder_here(path: str) -> None:
+    server = ["distillation.teachers.big.server=http://127.0.0.1:1/v1", f"distillation.teachers.big.path={path}"]
+    assert load([TASK, "method=off_policy_distill", *server]).distillation.teachers["big"].path == path

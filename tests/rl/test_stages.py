@@ -131,6 +131,18 @@ def test_a_task_that_is_null_is_none_of_the_stage(tmp_path: Path) -> None:
     assert [list(stage.tasks) for stage in found.values()] == [["algebra"], ["algebra", "logic"]]
 
 
+def test_a_server_that_writes_answers_may_teach_one_stage_of_several(tmp_path: Path) -> None:
+    written = tmp_path / "mine.yaml"
+    teachers = "distillation: {teachers: {big: {path: accounts/fireworks/models/q, server: 'http://127.0.0.1:1/v1'}}}"
+    stages = "stages: {a: {method: sft}, b: {method: off_policy_distill}, c: {distillation.teachers.big: null}}"
+    written.write_text("\n".join(("tasks: {algebra: {family: algebra}}", stages, teachers)))
+    found = stage_settings(load([f"config={written}"]))
+    assert [stage.method for stage in found.values()] == ["sft", "off_policy_distill", "rl"]
+    written.write_text("\n".join(("tasks: {algebra: {family: algebra}}", "stages: {c: {}}", teachers)))
+    with pytest.raises(ConfigError, match=r"stages\.c: distillation\.teachers\.big\.server .*distillation\.teachers\.big=null"):
+        stage_settings(load([f"config={written}"]))
+
+
 def test_a_teacher_that_is_null_does_not_teach_in_that_stage(tmp_path: Path) -> None:
     written = tmp_path / "mine.yaml"
     teachers = "distillation: {teachers: {big: {path: x}, small: {path: y}}}"
