@@ -2,9 +2,10 @@
 Qwen3-VL's (arXiv 2511.21631, section 4.2.2) that need no judge.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
-from rewards.answer import split_response
+from rewards.answer import CLOSE, OPEN, split_response
 from rewards.outcome import Grade, Outcome
 from rewards.transcript import Transcript
 from rewards.verifiers.language_mixing import grade_language_mixing
@@ -16,10 +17,6 @@ from tasks.problem import MissingTarget
 def dropped_by(filters: Sequence[ResponseFilter], transcript: Transcript, outcome: Outcome, min_reasoning_chars: int) -> str | None:
     """The first of `filters` that drops the answer; None where it may be imitated."""
     return next((name for name in filters if _DROPS[name](transcript, outcome, min_reasoning_chars)), None)
-
-
-def _said(transcript: Transcript) -> str:
-    return "\n".join(message.text for message in transcript.response if message.role == "assistant")
 
 
 def _ungraded(transcript: Transcript, outcome: Outcome, _: int) -> bool:
@@ -48,10 +45,21 @@ def _language_mixing(transcript: Transcript, outcome: Outcome, _: int) -> bool:
 
 
 def _guess(transcript: Transcript, outcome: Outcome, min_reasoning_chars: int) -> bool:
-    """Next to nothing besides the final answer that was graded."""
+    """Next to nothing leads to the final answer that was graded."""
     final = outcome.answer if isinstance(outcome, Grade) and outcome.answer else ""
-    reasoning = "".join(_said(transcript).replace(final, "", 1).split())
-    return len(reasoning) < min_reasoning_chars
+    said = [_reasoning(message.text, final) for message in transcript.response if message.role == "assistant"]
+    return len("".join("".join(said).split())) < min_reasoning_chars
+
+
+def _reasoning(text: str, final: str) -> str:
+    """The thinking where the text has its tags, else what stands before the answer's box, tag or JSON, or besides an answer without any."""
+    if OPEN in text or CLOSE in text:
+        return split_response(text).thinking
+    construct = _CONSTRUCT.search(text)
+    return text[: construct.start()] if construct else text.replace(final, "", 1)
+
+
+_CONSTRUCT = re.compile(r'\\(?:boxed|fbox)\b|<(?:answer|tool_call)>|```|^\s*[\[{]|\{\s*"|\[\s*[{"\[]', re.IGNORECASE | re.MULTILINE)
 
 
 _DROPS: dict[ResponseFilter, Callable[[Transcript, Outcome, int], bool]] = {

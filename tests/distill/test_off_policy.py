@@ -45,6 +45,16 @@ def transcript(text: str, complete: bool = True) -> Transcript:
         (LOOP, True, RIGHT, "repetition"),
         (MIXED, True, RIGHT, "language_mixing"),
         ("it is 4", True, RIGHT, "guess"),
+        ("The answer, at last, is \\boxed{4}.", True, RIGHT, None),
+        ("The answer is \\boxed{4}.", True, RIGHT, "guess"),
+        ("<answer>4</answer>", True, RIGHT, "guess"),
+        (f"<answer>4</answer> {GOOD}", True, RIGHT, "guess"),
+        ('```json\n[{"bbox_2d": [10, 20, 300, 400], "label": "bicycle"}]\n```', True, RIGHT, "guess"),
+        ('Here: {"bbox_2d": [10, 20, 300, 400], "label": "bicycle"}', True, RIGHT, "guess"),
+        (f"<think>\n{GOOD}\n</think>\n\n\\boxed{{4}}", True, RIGHT, None),
+        (f"{GOOD}\n</think>\n\n\\boxed{{4}}", True, RIGHT, None),
+        ("<think>\n\n</think>\n\n\\boxed{4}", True, RIGHT, "guess"),
+        (f"<think>\n\n</think>\n\n{GOOD}: \\boxed{{4}}", True, RIGHT, "guess"),
     ],
 )
 def test_each_filter_drops_what_it_is_named_for(text: str, complete: bool, outcome: Outcome, name: str | None) -> None:
