@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from rl.config.teaching_settings import ThinkingMode
-from rl.records.json_lines import append_line, read_lines
+from rl.records.json_lines import append_line, read_lines, replace_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ _ROW = TypeAdapter(TeacherAnswer)
 
 
 class AnswerTable:
-    """The rows of a run, appended problem by problem: what a kill leaves is whole problems, and the rest is asked again.
+    """The rows of a run, appended problem by problem: of what a kill leaves whole problems are kept, and the rest is asked again.
 
     `failures` says of problems without an answer why there is none.
     """
@@ -52,10 +52,14 @@ class AnswerTable:
         self.failures: list[str] = []
         self._path = path
         by_problem: dict[tuple[str, str], dict[int, TeacherAnswer]] = {}
-        for line in read_lines(path):
+        lines = list(read_lines(path))
+        for line in lines:
             row = _ROW.validate_json(line)
             by_problem.setdefault((row.task, row.problem), {})[row.sample] = row
         self._rows = {key: tuple(rows[i] for i in sorted(rows)) for key, rows in by_problem.items() if len(rows) == samples}
+        whole = [row for rows in self._rows.values() for row in rows]
+        if len(whole) < len(lines):
+            replace_lines(path, map(_ROW.dump_json, whole))
 
     def of(self, task: str, problem: str) -> tuple[TeacherAnswer, ...] | None:
         """The answers to a problem; None where it has not been asked."""

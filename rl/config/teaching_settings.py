@@ -47,7 +47,7 @@ class OffPolicySettings(Settings):
         ("ungraded", "incomplete", "wrong_final", "repetition", "language_mixing"),
         description="answers are dropped by the first of these that applies; see docs/methods.md",
     )
-    min_reasoning_chars: Count = Field(16, description="an answer with fewer characters of thinking, or before its final answer, is a guess")
+    min_reasoning_chars: Count = Field(16, description="an answer with fewer characters that lead to it is a guess")
     per_problem: Count | None = Field(None, description="answers of a problem that are kept in each mode at the most; null keeps all")
     supervised: SupervisedSettings = SupervisedSettings()
 

@@ -212,6 +212,8 @@ def test_a_killed_run_asks_only_for_problems_whose_answers_are_not_whole(tmp_pat
     again = Scripted()
     assert collect(again, path) == whole
     assert sum(again.asked.values()) == 2
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted((row["problem"], row["sample"]) for row in rows) == [(f"sum/{i}", j) for i in range(4) for j in range(3)]
     nothing = Scripted()
     assert collect(nothing, path) == whole
     assert not nothing.asked
