@@ -1,13 +1,14 @@
 """Off-policy distillation: teachers answer training problems, rewards and filters reject, the rest is imitated."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from distill.conversation import worked_answer
+from distill.imitable import followed
 from distill.imitated import Imitated
 from distill.response_filters import dropped_by
 from distill.teacher_answers import AnswerTable, TeacherAnswer
-from distill.worked_turns import WorkedTurns
 from distill.writers import Writer, Written
 from rewards.isolation import RewardPool
 from rewards.outcome import Grade, Outcome, Ungraded
@@ -25,13 +26,15 @@ async def collect_answers(
     pool: RewardPool,
     table: AnswerTable,
     stream: str,
+    unfit: Callable[[Problem, Sequence[str]], Awaitable[str | None]],
     answered: Callable[[], None],
 ) -> list[tuple[Problem, TeacherAnswer]]:
     """Every answer to every problem, in the order of the problems; problems that `table` holds are not asked again.
 
     A problem that no engine takes, such as one that is too long, has no answers and is one of the table's failures.
 
-    `writers` are the teachers by name, `teacher_of` names each task's. `answered` is called once for each problem.
+    `writers` are the teachers by name, `teacher_of` names each task's. `unfit` says what keeps the student from an answer
+    that no filter drops. `answered` is called once for each problem.
     """
 
     async def asked(task: str, problem: Problem) -> tuple[TeacherAnswer, ...]:
@@ -45,10 +48,12 @@ async def collect_answers(
             return ()
         written = [(mode, named, one) for (mode, named), of_mode in zip(asking, of_modes, strict=True) for one in of_mode]
         outcomes = await pool.grade_many([(problem.reward, problem.target, _transcript(problem, one)) for *_, one in written])
-        rows = tuple(
-            _row(settings, task, problem, i, teacher, writer.model, named, mode, one, outcome)
+        graded = [
+            _row(settings, task, problem, i, teacher, writer, named, mode, one, outcome)
             for i, ((mode, named, one), outcome) in enumerate(zip(written, outcomes, strict=True))
-        )
+        ]
+        fit = [row if row.dropped_by else replace(row, dropped_by=await unfit(problem, row.turns)) for row in graded]
+        rows = tuple(_thinned(fit, settings.per_problem))
         table.add(rows)
         return rows
 
@@ -63,25 +68,37 @@ async def collect_answers(
     return [pair for pairs in found for pair in pairs]
 
 
-def imitated(answers: Sequence[tuple[Problem, TeacherAnswer]], per_problem: int | None) -> list[Imitated]:
-    """What no filter dropped, different texts only, at most `per_problem` for each problem and mode. Raises `TaskError` if nothing is.
+def imitated(answers: Sequence[tuple[Problem, TeacherAnswer]]) -> list[Imitated]:
+    """What nothing dropped. Raises `TaskError` if that is nothing.
 
     What tools returned is not kept: they run again where the student's sequence is recorded.
     """
-    kept: dict[tuple[str, str, ThinkingMode], dict[tuple[str, ...], Imitated]] = {}
-    for problem, row in answers:
-        of_problem = kept.setdefault((row.task, row.problem, row.mode), {})
-        if row.dropped_by is None and (per_problem is None or len(of_problem) < per_problem):
-            turns = (*row.calling_turns, row.answer)
-            followed = WorkedTurns(problem.messages, turns, problem.tools, may_fail=True) if problem.tools else None
-            of_problem.setdefault(turns, followed or worked_answer(problem.messages, row.answer, thinking=row.mode == "thinking"))
-    found = [one for of_problem in kept.values() for one in of_problem.values()]
-    if not found:
+    kept = [(problem, row) for problem, row in answers if row.dropped_by is None]
+    if not kept:
         raise TaskError(
-            f"distillation.off_policy: the filters dropped all {len(answers)} answers; teacher_answers.jsonl says which and why. "
-            "Raise distillation.off_policy.max_tokens where they are incomplete, or choose a better teacher"
+            f"distillation.off_policy: the filters dropped all {len(answers)} answers; teacher_answers.jsonl says which and why. Raise "
+            "distillation.off_policy.max_tokens where they are incomplete (and rollout.max_model_len, which holds prompt and answer), "
+            "or choose a better teacher"
         )
-    return found
+    return [
+        followed(problem, row.turns) if problem.tools else worked_answer(problem.messages, row.answer, thinking=row.mode == "thinking")
+        for problem, row in kept
+    ]
+
+
+def _thinned(rows: Sequence[TeacherAnswer], per_problem: int | None) -> Iterator[TeacherAnswer]:
+    """The answers to a problem: of those kept, different texts only, at most `per_problem` in each mode."""
+    kept: set[tuple[ThinkingMode, tuple[str, ...]]] = set()
+    for row in rows:
+        if row.dropped_by is not None:
+            yield row
+        elif (row.mode, row.turns) in kept:
+            yield replace(row, dropped_by="duplicate")
+        elif per_problem is not None and sum(mode == row.mode for mode, _ in kept) >= per_problem:
+            yield replace(row, dropped_by="per_problem")
+        else:
+            kept.add((row.mode, row.turns))
+            yield row
 
 
 def _transcript(problem: Problem, written: Written) -> Transcript:
@@ -94,7 +111,7 @@ def _row(
     problem: Problem,
     sample: int,
     teacher: str,
-    model: str,
+    writer: Writer,
     stream: str,
     mode: ThinkingMode,
     written: Written,
@@ -109,7 +126,7 @@ def _row(
         answer=written.turns[-1],
         complete=written.complete,
         teacher=teacher,
-        model=model,
+        model=writer.model,
         temperature=settings.temperature,
         stream=stream,
         reward=grade.reward if grade else None,
@@ -117,5 +134,7 @@ def _row(
         dropped_by=dropped,
         calling_turns=written.turns[:-1],
         mode=mode,
+        max_tokens=settings.max_tokens,
+        server=writer.server,
         ungraded=f"{outcome.reason}: {outcome.detail}" if isinstance(outcome, Ungraded) else None,
     )

@@ -1,10 +1,11 @@
 """Off-policy distillation as a stage of a run: engines for the teachers, their answers, the student's training."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from distill.imitable import unfit
 from distill.imitated import Imitated
 from distill.off_policy import collect_answers, imitated
 from distill.on_policy import teacher_of_task
@@ -16,8 +17,10 @@ from rl.assembly import build_generator, build_turns, engine_preload, sampling, 
 from rl.cluster import Cluster, RayGenerator
 from rl.config.settings import RunSettings
 from rollouts.render import Renderer
+from rollouts.tools.runner import ToolRunner
 from tasks.build import Task, training_problems
 from tasks.errors import TaskError
+from tasks.problem import Problem
 
 
 def check_tools(settings: RunSettings, tasks: Mapping[str, Task]) -> None:
@@ -41,6 +44,7 @@ def check_tools(settings: RunSettings, tasks: Mapping[str, Task]) -> None:
 async def teachers_conversations(
     settings: RunSettings,
     tasks: Mapping[str, Task],
+    student: Path,
     teachers: Mapping[str, Path],
     cluster: Cluster,
     pool: RewardPool,
@@ -53,15 +57,19 @@ async def teachers_conversations(
     off = settings.distillation.off_policy
     problems = {name: training_problems(tasks[name], off.problems) for name in settings.weights}
     table = AnswerTable(folder / "teacher_answers.jsonl", off.samples * len(off.modes))
-    async with _writers(settings, teachers, cluster, max_images) as writers:
-        answers = await collect_answers(
-            off, problems, writers, teacher_of_task(settings), pool, table, f"{settings.seed}/off_policy", answered
-        )
+    renderer = Renderer(student)
+    async with tool_runner(settings) as runner, _writers(settings, teachers, cluster, runner, max_images) as writers:
+
+        async def unfit_here(problem: Problem, turns: Sequence[str]) -> str | None:
+            return await unfit(settings, problem, turns, renderer, runner)
+
+        stream = f"{settings.seed}/off_policy"
+        answers = await collect_answers(off, problems, writers, teacher_of_task(settings), pool, table, stream, unfit_here, answered)
     if table.failures and not answers:
         raise TaskError(f"distillation.off_policy: no problem could be answered; the first: {table.failures[0]}")
     if table.failures:
         note(f"{len(table.failures)} problems were not answered; the first: {table.failures[0]}")
-    kept = imitated(answers, off.per_problem)
+    kept = imitated(answers)
     dropped = ", ".join(f"{name} {number}" for name, number in sorted(dropped_counts([row for _, row in answers]).items()))
     note(f"{len(kept)} of {len(answers)} teachers' answers are imitated; dropped: {dropped or 'none'}")
     return kept
@@ -69,9 +77,9 @@ async def teachers_conversations(
 
 @asynccontextmanager
 async def _writers(
-    settings: RunSettings, teachers: Mapping[str, Path], cluster: Cluster, max_images: int
+    settings: RunSettings, teachers: Mapping[str, Path], cluster: Cluster, runner: ToolRunner, max_images: int
 ) -> AsyncIterator[dict[str, Writer]]:
-    """Engines and tools live while the context lasts."""
+    """Engines live while the context lasts."""
     off, rollout = settings.distillation.off_policy, settings.rollout
     writers: dict[str, Writer] = {}
     generators: dict[str, RayGenerator] = {}
@@ -86,18 +94,17 @@ async def _writers(
         await generators[name].start(build_generator(settings, teachers[name], max_images))
         engines.append((generators[name], actors))
     try:
-        async with tool_runner(settings) as runner:
-            for name, generator in generators.items():
-                renderer = Renderer(teachers[name])
-                if "non_thinking" in off.modes and not renderer.has_modes:
-                    raise TeacherError(
-                        f"distillation.teachers.{name}: the chat template of {teachers[name]} has no enable_thinking, so it cannot be "
-                        "asked without thinking; distillation.off_policy.modes=[thinking], or a hybrid checkpoint such as Qwen3-8B"
-                    )
-                how = replace(sampling(settings, renderer), max_tokens=off.max_tokens, temperature=off.temperature)
-                turns = build_turns(settings, generator, renderer, runner, how)
-                writers[name] = EngineWriter(str(teachers[name]), generator, renderer, how, turns)
-            yield writers
+        for name, generator in generators.items():
+            renderer = Renderer(teachers[name])
+            if "non_thinking" in off.modes and not renderer.has_modes:
+                raise TeacherError(
+                    f"distillation.teachers.{name}: the chat template of {teachers[name]} has no enable_thinking, so it cannot be "
+                    "asked without thinking; distillation.off_policy.modes=[thinking], or a hybrid checkpoint such as Qwen3-8B"
+                )
+            how = replace(sampling(settings, renderer), max_tokens=off.max_tokens, temperature=off.temperature)
+            turns = build_turns(settings, generator, renderer, runner, how)
+            writers[name] = EngineWriter(str(teachers[name]), generator, renderer, how, turns)
+        yield writers
     finally:
         for generator, actors in engines:
             await generator.close()

@@ -13,12 +13,12 @@ from rl.records.json_lines import append_line, read_lines, replace_lines
 
 @dataclass(frozen=True, slots=True)
 class TeacherAnswer:
-    """`sample` counts the answers of a problem, in all modes. `dropped_by` names the filter that dropped it; None where it is imitated.
-    `ungraded` says why no reward could grade it.
+    """`sample` counts the answers of a problem, in all modes. `dropped_by` names the filter that dropped it, or else why it is not imitated
+    (`special_token`, `over_limit`, `duplicate` or `per_problem`); None where it is. `ungraded` says why no reward could grade it.
 
     `calling_turns` are the assistant's turns before the `answer`, each of which called tools.
 
-    `teacher` is the name in the settings, `model` the checkpoint or the server's model, `stream` the seed of the request: with `problem`
+    `teacher` is the name in the settings, `model` the checkpoint or the `server`'s model, `stream` the seed of the request: with `problem`
     and `sample` it is what the answer can be made again from.
     """
 
@@ -37,6 +37,13 @@ class TeacherAnswer:
     calling_turns: tuple[str, ...] = ()
     mode: ThinkingMode = "thinking"
     ungraded: str | None = None
+    max_tokens: int | None = None
+    server: str | None = None
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """What the assistant said."""
+        return (*self.calling_turns, self.answer)
 
 
 _ROW = TypeAdapter(TeacherAnswer)
@@ -73,5 +80,5 @@ class AnswerTable:
 
 
 def dropped_counts(rows: Sequence[TeacherAnswer]) -> dict[str, int]:
-    """How many answers each filter dropped."""
+    """How many answers are not imitated, by what dropped them."""
     return dict(Counter(row.dropped_by for row in rows if row.dropped_by is not None))

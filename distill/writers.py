@@ -40,10 +40,13 @@ class Written:
 
 
 class Writer(Protocol):
-    """`model` names it in the rows."""
+    """`model` names it in the rows, and `server` where it is; None for a checkpoint."""
 
     @property
     def model(self) -> str: ...
+
+    @property
+    def server(self) -> str | None: ...
 
     async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         """`samples` answers, from random streams that depend on `stream` and the problem's id alone (as far as a server keeps to seeds).
@@ -61,6 +64,7 @@ class EngineWriter:
 
     def __init__(self, model: str, generator: Generator, renderer: Renderer, sampling: Sampling, turns: TurnLoop) -> None:
         self.model = model
+        self.server = None
         self._generator = generator
         self._renderer = renderer
         self._sampling = sampling
@@ -85,6 +89,7 @@ class ServerWriter:
 
     def __init__(self, model: str, base_url: str, temperature: float, max_tokens: int) -> None:
         self.model = model
+        self.server = base_url
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._client = openai.AsyncOpenAI(base_url=base_url, api_key=os.environ.get("OPENAI_API_KEY", "none"), max_retries=ATTEMPTS)

@@ -81,7 +81,7 @@ class TrainingOnce:
         settings, off, display = self.settings, self.settings.distillation.off_policy, self.display
         display.stage("teachers' answers", off.problems * len(settings.weights))
         kept = await teachers_conversations(
-            settings, self.tasks, teachers, self.cluster, pool, self.folder.path, self.max_images, display.advance, display.note
+            settings, self.tasks, start, teachers, self.cluster, pool, self.folder.path, self.max_images, display.advance, display.note
         )
         display.stage("imitation", off.supervised.steps)
         return await cold_start(settings, off.supervised, start, kept, self._supervised("imitation"))

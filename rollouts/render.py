@@ -14,12 +14,14 @@ from tasks.message import ImagePart, Json, Message, TextPart, text_message
 # Placeholders of pixels: sampling one would break the alignment of images and tokens.
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 IMAGE_TOKEN = "<|image_pad|>"
+# Special tokens in some vocabularies, and part of what an assistant says in all.
+SAID_TOKENS = {"<think>", "</think>", "<tool_call>", "</tool_call>"}
 # Stands for what the assistant said, where only the text after it is wanted.
 _SAID = "\u2063said\u2063"
 
 
 class Renderer:
-    """`banned_ids` must never be sampled; any of `stop_ids` ends a turn."""
+    """`banned_ids` must never be sampled; any of `stop_ids` ends a turn. No assistant's text holds one of `control_tokens`."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = path
@@ -30,6 +32,8 @@ class Renderer:
             )
         vocabulary = self._tokenizer.get_vocab()
         self.banned_ids = tuple(sorted(vocabulary[token] for token in VISION_TOKENS if token in vocabulary))
+        special = {token.content for token in self._tokenizer.added_tokens_decoder.values() if token.special}
+        self.control_tokens = tuple(sorted(special - SAID_TOKENS))
         ends = {self._tokenizer.eos_token, "<|im_end|>", "<|endoftext|>"}
         self.stop_ids = tuple(sorted(vocabulary[token] for token in ends if token in vocabulary))
 

@@ -78,7 +78,7 @@ def test_a_filter_that_is_not_asked_for_drops_nothing(text: str, complete: bool,
 class Scripted:
     """Writes, for problem i, one right answer, one wrong one, and the right one again."""
 
-    model = "scripted"
+    model, server = "scripted", "http://127.0.0.1:1/v1"
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
@@ -99,10 +99,14 @@ PROBLEMS = {"sum": [Problem(f"sum/{i}", (text_message("user", f"2 + {i}?"),), Nu
 SETTINGS = OffPolicySettings(samples=3, filters=("wrong_final",))
 
 
+async def fits(problem: Problem, turns: Sequence[str]) -> str | None:
+    return None
+
+
 def collect(writer: Scripted, path: Path):  # type: ignore[no-untyped-def]
     table = AnswerTable(path, 3)
     return asyncio.run(
-        collect_answers(SETTINGS, PROBLEMS, {"big": writer}, {"sum": "big"}, ByWord(), table, "0", lambda: None)  # type: ignore[arg-type]
+        collect_answers(SETTINGS, PROBLEMS, {"big": writer}, {"sum": "big"}, ByWord(), table, "0", fits, lambda: None)  # type: ignore[arg-type]
     )
 
 
@@ -110,10 +114,11 @@ def test_every_answer_has_a_row_with_where_it_comes_from_and_what_became_of_it(t
     answers = collect(Scripted(), tmp_path / "answers.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     assert len(rows) == len(answers) == 12
-    assert {(row["teacher"], row["model"], row["stream"], row["temperature"]) for row in rows} == {("big", "scripted", "0/big", 1.0)}
+    origin = ("teacher", "model", "server", "stream", "temperature", "max_tokens")
+    assert {tuple(row[key] for key in origin) for row in rows} == {("big", "scripted", "http://127.0.0.1:1/v1", "0/big", 1.0, 128)}
     assert sorted((row["problem"], row["sample"]) for row in rows) == [(f"sum/{i}", j) for i in range(4) for j in range(3)]
     assert [row["dropped_by"] for row in rows if row["sample"] == 1] == ["wrong_final"] * 4
-    assert dropped_counts([row for _, row in answers]) == {"wrong_final": 4}
+    assert dropped_counts([row for _, row in answers]) == {"wrong_final": 4, "duplicate": 4}
 
 
 def test_a_problem_that_no_engine_takes_ends_nothing(tmp_path: Path) -> None:
@@ -126,7 +131,7 @@ def test_a_problem_that_no_engine_takes_ends_nothing(tmp_path: Path) -> None:
     table = AnswerTable(tmp_path / "answers.jsonl", 3)
     seen = []
     answers = asyncio.run(
-        collect_answers(SETTINGS, PROBLEMS, {"big": Short()}, {"sum": "big"}, ByWord(), table, "0", lambda: seen.append(1))  # type: ignore[arg-type]
+        collect_answers(SETTINGS, PROBLEMS, {"big": Short()}, {"sum": "big"}, ByWord(), table, "0", fits, lambda: seen.append(1))  # type: ignore[arg-type]
     )
     assert {problem.id for problem, _ in answers} == {"sum/0", "sum/2", "sum/3"}
     assert table.failures == ["sum: sum/1: a prompt of 300 tokens leaves no room in 256"]
@@ -139,7 +144,7 @@ def test_the_row_of_an_ungraded_answer_says_why(tmp_path: Path) -> None:
             return [Ungraded("timeout", "no answer within 10 s"), *(await super().grade_many(calls))[1:]]
 
     table = AnswerTable(tmp_path / "answers.jsonl", 3)
-    asked = collect_answers(SETTINGS, PROBLEMS, {"big": Scripted()}, {"sum": "big"}, Late(), table, "0", lambda: None)  # type: ignore[arg-type]
+    asked = collect_answers(SETTINGS, PROBLEMS, {"big": Scripted()}, {"sum": "big"}, Late(), table, "0", fits, lambda: None)  # type: ignore[arg-type]
     reasons = [row.ungraded for _, row in asyncio.run(asked)]
     assert reasons == ["timeout: no answer within 10 s", None, None] * 4
 
@@ -150,10 +155,10 @@ def test_both_modes_are_asked_each_from_its_own_stream_and_imitated_as_they_were
             text = f"<think>\n{GOOD}\n</think>\n\n4" if thinking else f"4 from {stream}"
             return [Written((text_message("assistant", text),), True)] * samples
 
-    both = SETTINGS.model_copy(update={"modes": ("thinking", "non_thinking"), "samples": 2})
+    both = SETTINGS.model_copy(update={"modes": ("thinking", "non_thinking"), "samples": 2, "per_problem": 1})
     table = AnswerTable(tmp_path / "answers.jsonl", 4)
     answers = asyncio.run(
-        collect_answers(both, PROBLEMS, {"big": Modal()}, {"sum": "big"}, ByWord(), table, "0", lambda: None)  # type: ignore[arg-type]
+        collect_answers(both, PROBLEMS, {"big": Modal()}, {"sum": "big"}, ByWord(), table, "0", fits, lambda: None)  # type: ignore[arg-type]
     )
     assert [(row.sample, row.mode, row.stream) for _, row in answers[:4]] == [
         (0, "thinking", "0/big"),
@@ -161,13 +166,13 @@ def test_both_modes_are_asked_each_from_its_own_stream_and_imitated_as_they_were
         (2, "non_thinking", "0/big/non_thinking"),
         (3, "non_thinking", "0/big/non_thinking"),
     ]
-    kept = imitated(answers, per_problem=1)
+    kept = imitated(answers)
     assert [(one.thinking, "<think>" in one.messages[-1].text) for one in kept[:2]] == [(True, True), (False, False)]  # type: ignore[union-attr]
     assert len(kept) == 8
 
 
 def test_what_is_imitated_is_what_was_kept_and_the_same_text_only_once(tmp_path: Path) -> None:
-    kept = imitated(collect(Scripted(), tmp_path / "answers.jsonl"), None)
+    kept = imitated(collect(Scripted(), tmp_path / "answers.jsonl"))
     assert [one.messages[-1].text for one in kept] == [f"{GOOD} (sum/{i})" for i in range(4)]
     assert [one.messages[0].text for one in kept] == [f"2 + {i}?" for i in range(4)]
 
@@ -175,7 +180,7 @@ def test_what_is_imitated_is_what_was_kept_and_the_same_text_only_once(tmp_path:
 class Agent:
     """Looks once, or twice in vain, then answers."""
 
-    model = "agent"
+    model, server = "agent", None
 
     async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
         return [self._written(looks, right) for looks, right in ((1, True), (2, False), (1, True))]
@@ -191,9 +196,9 @@ def test_an_agents_trajectories_are_followed_turn_by_turn_where_the_rewards_acce
     played = {"sum": [replace(problem, tools=("image_zoom_in_tool",)) for problem in PROBLEMS["sum"]]}
     table = AnswerTable(tmp_path / "answers.jsonl", 3)
     answers = asyncio.run(
-        collect_answers(SETTINGS, played, {"big": Agent()}, {"sum": "big"}, ByWord(), table, "0", lambda: None)  # type: ignore[arg-type]
+        collect_answers(SETTINGS, played, {"big": Agent()}, {"sum": "big"}, ByWord(), table, "0", fits, lambda: None)  # type: ignore[arg-type]
     )
-    kept = imitated(answers, None)
+    kept = imitated(answers)
     assert len(kept) == 4
     for one, problem in zip(kept, played["sum"], strict=True):
         assert isinstance(one, WorkedTurns)
@@ -219,15 +224,26 @@ def test_a_killed_run_asks_only_for_problems_whose_answers_are_not_whole(tmp_pat
     assert not nothing.asked
 
 
-def test_no_more_of_a_problem_than_asked_for() -> None:
-    problem = PROBLEMS["sum"][0]
-    rows = [(problem, row) for row in _rows(3)]
-    assert len(imitated(rows, 2)) == 2
+def test_every_answer_is_imitated_or_counted_by_what_dropped_it(tmp_path: Path) -> None:
+    class Various(Scripted):
+        async def write(self, problem: Problem, samples: int, stream: str, *, thinking: bool) -> list[Written]:
+            return [Written((text_message("assistant", text),), True) for text in ("a", "wrong", "unfit", "a", "b", "c")]
+
+    async def unfit(problem: Problem, turns: Sequence[str]) -> str | None:
+        return "special_token" if "unfit" in turns else None
+
+    fewer = SETTINGS.model_copy(update={"per_problem": 2})
+    table = AnswerTable(tmp_path / "answers.jsonl", 6)
+    answers = asyncio.run(
+        collect_answers(fewer, PROBLEMS, {"big": Various()}, {"sum": "big"}, ByWord(), table, "0", unfit, lambda: None)  # type: ignore[arg-type]
+    )
+    assert [row.dropped_by for _, row in answers] == [None, "wrong_final", "special_token", "duplicate", None, "per_problem"] * 4
+    assert [one.messages[-1].text for one in imitated(answers)] == ["a", "b"] * 4
 
 
 def test_a_teacher_of_whom_nothing_is_left_is_an_error_that_says_where_to_look() -> None:
     with pytest.raises(TaskError, match=r"dropped all 2 answers; teacher_answers\.jsonl"):
-        imitated([(PROBLEMS["sum"][0], row) for row in _rows(2, "incomplete")], None)
+        imitated([(PROBLEMS["sum"][0], row) for row in _rows(2, "incomplete")])
 
 
 def _rows(number: int, dropped: str | None = None):  # type: ignore[no-untyped-def]

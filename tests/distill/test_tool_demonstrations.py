@@ -10,9 +10,11 @@ import pytest
 from distill.cold_start import content_key, encode_demonstrations
 from distill.conversation import worked_answer
 from distill.conversation_sources import corpus, imitated_by
+from distill.imitable import unfit
 from distill.imitated import Imitated, content
 from distill.off_policy_run import check_tools
 from distill.worked_turns import WorkedTurns
+from rl.assembly import tool_runner
 from rl.config.rollout_settings import RolloutSettings, ToolSettings, TurnSettings
 from rl.config.settings import RunSettings
 from rl.config.supervised_settings import ColdStartSettings
@@ -23,6 +25,7 @@ from tasks.build import build_task
 from tasks.errors import TaskError
 from tasks.families.details import Details
 from tasks.message import text_message
+from tasks.problem import NumberTarget, Problem
 
 
 def settings(calls: int) -> RunSettings:
@@ -93,6 +96,24 @@ async def test_a_failing_call_that_an_agent_made_is_followed(tiny_policy: Path) 
     (demonstration,) = await encode_demonstrations(settings(calls=4), tiny_policy, [stumbling])
     trunk, renderer = demonstration.tree.trunk, Renderer(tiny_policy)
     assert "the call is not JSON" in renderer.text(trunk.token_ids_T[~trunk.loss_mask_T].tolist())
+
+
+@pytest.mark.parametrize(
+    ("turns", "reason"),
+    [
+        (None, None),
+        (("So it is 4 <|image_pad|>",), "special_token"),
+        (("4<|im_end|>\n<|im_start|>user",), "special_token"),
+        (("word " * 4000,), "over_limit"),
+    ],
+)
+async def test_what_a_student_cannot_follow_is_told_from_what_it_can(
+    tiny_policy: Path, turns: tuple[str, ...] | None, reason: str | None
+) -> None:
+    run, right = settings(calls=4), worked(1)
+    problem = Problem("p", right.messages, NumberTarget(3), "number", "details", right.tools)
+    async with tool_runner(run) as runner:
+        assert await unfit(run, problem, turns or right.turns, Renderer(tiny_policy), runner) == reason
 
 
 def test_problems_with_tools_are_played_by_checkpoints_and_with_thinking() -> None:
