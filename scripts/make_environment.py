@@ -4,6 +4,7 @@ uv installs, since it resolves and links 4 GB in seconds where pip takes minutes
 packages that are named there are handed over.
 """
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -30,6 +31,20 @@ def check_prerequisites() -> None:
     for compiler in ("gcc", "g++"):
         if shutil.which(compiler) is None:
             sys.exit(f"{compiler} is missing: torch compiles kernels with it. Install it (Debian: apt-get install {compiler})")
+    if extra() == "cpu":
+        check_library("libnuma.so.1", "libnuma1")
+
+
+def check_library(library: str, package: str) -> None:
+    """vLLM's CPU build is linked with it, and only warns where it is missing: its engine then fails at the first operator."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        sys.exit(f"{library} is missing: vLLM's CPU build needs it. Install it (Debian: apt-get install {package})")
+
+
+def extra() -> str:
+    return "gpu" if shutil.which("nvidia-smi") else "cpu"
 
 
 def places_of_pip() -> dict[str, str]:
@@ -46,13 +61,12 @@ def places_of_pip() -> dict[str, str]:
 
 
 def install() -> None:
-    extra = "gpu" if shutil.which("nvidia-smi") else "cpu"
     # Compiled once here: where PYTHONDONTWRITEBYTECODE is set, as in many images, every process of every run would do it again, for 10 s.
     options = ["--python", PYTHON, "--compile-bytecode"]
-    command: list[str | Path] = [PYTHON, "-m", "uv", "pip", "install", *options, "-e", f"{ROOT}[{extra},dev]"]
+    command: list[str | Path] = [PYTHON, "-m", "uv", "pip", "install", *options, "-e", f"{ROOT}[{extra()},dev]"]
     environment = {**os.environ, **places_of_pip()}
     tried = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True, check=False)
-    if tried.returncode != 0 and extra == "cpu":
+    if tried.returncode != 0 and extra() == "cpu":
         # The CPU build of torch is not where packages usually are: ask its publisher for it.
         command.append("--torch-backend=cpu")
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)
