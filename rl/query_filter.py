@@ -15,6 +15,7 @@ from rewards.mixture import check_spec, graded_by, spec_of
 from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import check_ungraded, some_at_a_time
 from rl.graded import GradedGroup
+from rl.records.json_lines import replace_bytes
 from tasks.errors import TaskError
 from tasks.problem import Problem
 
@@ -59,7 +60,7 @@ async def pass_rates(
 ) -> list[PassRate]:
     """One row for each problem, in order; read from `table` when it is there, else sampled and written to it. `done` is called for each."""
     if table.exists():
-        return [PassRate(**json.loads(line)) for line in table.read_text().splitlines()]
+        return _read(table)
 
     async def sampled(problem: Problem) -> list[GradedGroup]:
         groups: list[GradedGroup] = []
@@ -74,9 +75,18 @@ async def pass_rates(
     check_ungraded([group for groups in by_problem for group in groups], max_ungraded_share, "the query filter")
     rates = [_rate(groups) for groups in by_problem]
     table.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = table.with_suffix(".unfinished")
-    unfinished.write_text("".join(json.dumps(asdict(rate)) + "\n" for rate in rates))
-    unfinished.rename(table)
+    replace_bytes(table, "".join(json.dumps(asdict(rate)) + "\n" for rate in rates).encode())
+    return rates
+
+
+def recorded_rates(problems: Sequence[Problem], recorded: Path) -> list[PassRate]:
+    """What a run that goes on from a checkpoint recorded when it began: only the policy that it started from could be sampled for it."""
+    rates = _read(recorded) if recorded.exists() else []
+    if [(rate.task, rate.problem_id) for rate in rates] != [(problem.source, problem.id) for problem in problems]:
+        raise TaskError(
+            f"{recorded} does not hold the pass rates of this run's queries: it was removed, or the tasks' data has changed, and the policy of "
+            "the checkpoint is not the one that was sampled for it. Put back what was there, or start a new run: name=<another>"
+        )
     return rates
 
 
@@ -96,7 +106,10 @@ def kept_problems(
 
 
 def table_key(policy_key: str, problems: Sequence[Problem], waves: Sequence[int], sampling: str) -> str:
-    """Equal only where policy, queries (texts, pixels, targets, rewards) and sampling are: the name under which a table is kept."""
+    """Equal only where policy, queries (texts, pixels, targets, rewards) and sampling are: the name under which a table is kept.
+
+    Another seed, engine or dtype would be another draw of the same rates: none of them is in it.
+    """
     queries = [
         (p.source, p.id, [m.text for m in p.messages], repr(p.target), p.reward if isinstance(p.reward, str) else dict(p.reward))
         for p in problems
@@ -124,6 +137,10 @@ def waves(settings: QueryFilterSettings) -> tuple[int, ...]:
     while sum(taken) < settings.samples:
         taken.append(min(sum(taken), settings.samples - sum(taken)))
     return tuple(taken)
+
+
+def _read(table: Path) -> list[PassRate]:
+    return [PassRate(**json.loads(line)) for line in table.read_text().splitlines()]
 
 
 def _rate(groups: Sequence[GradedGroup]) -> PassRate:

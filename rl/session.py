@@ -14,8 +14,9 @@ from rl.grading import Grader
 from rl.interruption import Interruption
 from rl.loop import StepDone, TrainedPolicy, train
 from rl.objectives.advantages import AdvantageKind, group_advantages
-from rl.query_filter import graders, kept_problems, pass_rates, table_key, waves
+from rl.query_filter import graders, kept_problems, pass_rates, recorded_rates, table_key, waves
 from rl.records.evaluation_record import Evaluation, Stage, score_groups
+from rl.records.json_lines import replace_bytes
 from rl.records.progress import seconds_since_start
 from rl.records.rollout_records import RecordedRollout
 from rl.records.run_records import Records
@@ -82,7 +83,7 @@ class Session:
             self._train_s = checkpoint.progress.train_s
             self._display.note(f"continues from {checkpoint.folder}")
         await self.evaluate_first()
-        sources = await self._sources(policy_key)
+        sources = await self._sources(None if checkpoint else policy_key)
         done = checkpoint.progress if checkpoint else Progress(0, {}, 0.0)
         last = await self._train(sources, done)
         if last == self._settings.loop.steps:
@@ -102,27 +103,36 @@ class Session:
         check_ungraded(groups, self._settings.rewards.max_ungraded_share, "the answers to compare")
         return list(groups)
 
-    async def _sources(self, policy_key: str) -> dict[str, Source]:
-        """What is trained on: each task's pool without the queries that the filter drops, or all it has."""
+    async def _sources(self, policy_key: str | None) -> dict[str, Source]:
+        """What is trained on: each task's pool without the queries that the filter drops, or all it has.
+
+        The policy of that key is sampled; without one, the weights are a checkpoint's and what the run recorded counts.
+        """
         settings = self._settings.query_filter
         if not settings.enabled:
             return {name: self._tasks[name].train for name in self._settings.weights}
         pools = {name: training_problems(self._tasks[name], self._settings.tasks[name].filtered) for name in self._settings.weights}
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
-        rollout = self._settings.rollout
-        how = self._training.sampling
-        manner = f"{how} {rollout.limits} {rollout.tools} {rollout.max_model_len} {settings.drop_unsolved} {graders(problems)}"
-        key = table_key(policy_key, problems, waves(settings), manner)
-        table = self._settings.cache / "pass_rates" / f"{key}.jsonl"
-        limit = self._settings.rewards.max_ungraded_share
-        in_flight = self._in_flight(sum(waves(settings)[:2]))
-        rates = await pass_rates(problems, settings, self._filter_attempt, table, limit, in_flight, self._display.advance)
-        (self._records.folder.path / "pass_rates.jsonl").write_text(table.read_text())
+        recorded = self._records.folder.path / "pass_rates.jsonl"
+        if policy_key is None:
+            rates = recorded_rates(problems, recorded)
+        else:
+            table = self._settings.cache / "pass_rates" / f"{self._table_key(policy_key, problems)}.jsonl"
+            limit = self._settings.rewards.max_ungraded_share
+            in_flight = self._in_flight(sum(waves(settings)[:2]))
+            rates = await pass_rates(problems, settings, self._filter_attempt, table, limit, in_flight, self._display.advance)
+            replace_bytes(recorded, table.read_bytes())
         kept = kept_problems(pools, rates, settings)
         counts = ", ".join(f"{name} {len(left)} of {len(pools[name])}" for name, left in kept.items())
         self._display.note(f"queries kept: {counts}")
         return {name: PoolSource(name, tuple(left), self._settings.seed) for name, left in kept.items()}
+
+    def _table_key(self, policy_key: str, problems: Sequence[Problem]) -> str:
+        rollout, settings = self._settings.rollout, self._settings.query_filter
+        how = self._training.sampling
+        manner = f"{how} {rollout.limits} {rollout.tools} {rollout.max_model_len} {settings.drop_unsolved} {graders(problems)}"
+        return table_key(policy_key, problems, waves(settings), manner)
 
     async def _train(self, sources: Mapping[str, Source], done: Progress) -> int:
         settings = self._settings

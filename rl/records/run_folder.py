@@ -8,6 +8,7 @@
     teacher_answers.jsonl        one JSON object an answer: its text, where it comes from, what became of it
     policy/                      the result of supervised training, a Hugging Face checkpoint
     unfinished/<training>/       the newest checkpoint of training outside of the loop, while that lasts
+    pass_rates.jsonl             one JSON object a query: what the query filter decided by
     metrics.jsonl                one JSON object a step
     evaluations.jsonl            one JSON object an evaluation, problem by problem
     rollouts/step_000010.jsonl   readable rollouts, with rollouts/images/<pixels>.png

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,8 +113,11 @@ def test_a_killed_run_continues_to_exactly_the_uninterrupted_end(uninterrupted: 
     wait_for_step(uninterrupted, "killed", 2, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    tables = uninterrupted / "cache" / "pass_rates"
+    shutil.rmtree(tables)
     result = finish(uninterrupted, "name=killed")
     assert result.returncode == 0, result.stderr[-4000:]
+    assert not tables.exists(), "the trained policy was sampled for the starting one's table"
     assert metrics(uninterrupted, "killed") == metrics(uninterrupted, "whole")
     assert evaluations(uninterrupted, "killed") == evaluations(uninterrupted, "whole")
 

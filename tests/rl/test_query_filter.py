@@ -15,7 +15,7 @@ from rewards.plugins import load_plugin
 from rl.config.rollout_settings import QueryFilterSettings
 from rl.evaluate import TooManyUngraded
 from rl.graded import GradedGroup, GradedRollout
-from rl.query_filter import PassRate, graders, is_kept, kept_problems, pass_rates, table_key, waves
+from rl.query_filter import PassRate, graders, is_kept, kept_problems, pass_rates, recorded_rates, table_key, waves
 from rollouts.rollout import Given, Rollout, Sampled
 from tasks.errors import TaskError
 from tasks.message import ImagePart, Message, text_message
@@ -91,6 +91,16 @@ def test_rates_are_counted_written_and_reused(tmp_path: Path) -> None:
     assert asyncio.run(pass_rates(problems, QueryFilterSettings(), policy, table, 0.2, 8)) == first
     assert policy.asked == 2
     assert [file.name for file in table.parent.iterdir()] == ["rates.jsonl"]
+
+
+def test_a_run_that_goes_on_takes_what_it_recorded_of_the_same_queries_and_nothing_else(tmp_path: Path) -> None:
+    problems = [problem("a"), problem("b", "boxes")]
+    recorded = tmp_path / "pass_rates.jsonl"
+    rates = asyncio.run(pass_rates(problems, QueryFilterSettings(), Answers({"a": 15, "b": 3}), recorded, 0.2, 8))
+    assert recorded_rates(problems, recorded) == rates
+    for others, place in ((problems[:1], recorded), (problems, tmp_path / "none.jsonl")):
+        with pytest.raises(TaskError, match=rf"{place} does not hold the pass rates of this run's queries.*name=<another>"):
+            recorded_rates(others, place)
 
 
 def test_samples_that_could_not_be_judged_are_not_wrong(tmp_path: Path) -> None:
