@@ -56,6 +56,9 @@ def _run_stage(settings: RunSettings) -> int:
     folder = RunFolder(settings.runs / settings.name)
     with folder.claimed(settings.model_dump(mode="json")):
         if folder.is_done:
+            from rl.report.page import write_missing_report
+
+            write_missing_report(settings, folder)
             print(f"{folder.path} is done; a new run takes another name: name=<name> (its page anew: python -m rl.report {folder.path})")
             return 0
         return _run(settings, folder)

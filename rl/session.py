@@ -86,7 +86,7 @@ class Session:
         sources = await self._sources(None if checkpoint else policy_key)
         done = checkpoint.progress if checkpoint else Progress(0, {}, 0.0)
         last = await self._train(sources, done)
-        if last == self._settings.loop.steps:
+        if last == self._settings.loop.steps and not self._interruption.asked:
             await self.evaluate(last, "after")
 
     async def answered(self, number: int, samples: int) -> list[GradedGroup]:

@@ -36,11 +36,15 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
             stage = _with_results(stage if starts_itself else _starting_from([*made.values()][-1], stage), made)
         try:
             if folder.is_done:
+                from rl.report.page import write_missing_report
+
                 folder.check_config(stage.model_dump(mode="json"))
+                write_missing_report(stage, folder)
             elif code := run(stage):
                 return code
         except RunFolderError as error:
-            raise RunFolderError(f"{error}\n({name} is a stage, and `name`, which is {settings.name}, that of all stages)") from error
+            raise RunFolderError(f"{error}
+({name} is a stage, and `name`, which is {settings.name}, that of all stages)") from error
         made[name] = Path(f"{STAGE}{name}") if settings.dry_run else _result(folder, name)
     if not settings.dry_run:
         _report({name: RunFolder(stage.runs / stage.name) for name, stage in stages.items()}, settings.runs / settings.name / TABLE)

@@ -16,6 +16,7 @@ import jinja2
 from markupsafe import Markup
 from pydantic import JsonValue, TypeAdapter
 
+from rl.config.settings import RunSettings
 from rl.records.json_lines import replace_bytes
 from rl.records.rollout_records import RolloutRecord
 from rl.records.run_folder import RunFolder
@@ -46,6 +47,12 @@ def write_report(run: RunFolder, controls: Sequence[RunFolder] = (), limits: Pag
     """Writes `report.html` into the run's folder and gives its path. Controls are laid over it in table and curves."""
     replace_bytes(run.report_path, report_html(run, controls, limits or PageLimits()).encode())
     return run.report_path
+
+
+def write_missing_report(settings: RunSettings, run: RunFolder) -> None:
+    """For a run that is done: one that was killed after its last evaluation did not come to write it."""
+    if settings.records.report and not settings.dry_run and not run.report_path.exists():
+        print(f"report {write_report(run)}")
 
 
 def report_html(run: RunFolder, controls: Sequence[RunFolder], limits: PageLimits) -> str:

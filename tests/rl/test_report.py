@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_run import config_of, write_made_run
+from made_run import config_of, made_evaluation, write_made_run
 
+from rl.config.configure import load
 from rl.records.run_folder import RunFolder
 from rl.records.run_records import Records
 from rl.report.__main__ import main
@@ -16,6 +17,7 @@ from rl.report.curves import curves
 from rl.report.page import inert_json, report_html, write_report
 from rl.report.result import ALL_TASKS, run_result
 from rl.report.rollouts import PageLimits, shown_rollouts, spread
+from rl.run import main as run_program
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +155,13 @@ def test_the_command_names_a_folder_that_is_no_run(tmp_path: Path):
     done = subprocess.run([sys.executable, "-m", "rl.report", str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"{tmp_path} is no run folder" in done.stderr
+
+
+def test_a_run_that_was_killed_between_its_last_evaluation_and_its_report_gets_it_by_the_same_command(tmp_path: Path) -> None:
+    arguments = ["tasks.algebra.family=algebra", f"runs={tmp_path}", "records.trackers=[]"]
+    settings, folder = load(arguments), RunFolder(tmp_path / "run")
+    with folder.claimed(settings.model_dump(mode="json")), Records(folder, ()) as records:
+        for stage, step in (("before", 0), ("after", 100)):
+            records.log_evaluation(made_evaluation(step, stage, 0.1, 0))  # type: ignore[arg-type]
+    assert run_program(arguments) == 0
+    assert "<html" in folder.report_path.read_text()

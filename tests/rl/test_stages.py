@@ -1,8 +1,10 @@
 """Stages: each from the policy of the one before, none run twice, and one table at the end."""
 
+import json
 from pathlib import Path
 
 import pytest
+from made_run import write_made_run
 
 from rl.config.configure import load
 from rl.config.error import ConfigError
@@ -21,9 +23,9 @@ TAUGHT: dict[str, bool | int | float | str | None] = {
 
 
 def settings(folder: Path, **stages: dict[str, bool | int | float | str | None]) -> RunSettings:
-    return RunSettings.model_validate(
-        {"name": "all", "runs": folder, "tasks": {"algebra": {"family": "algebra"}}, "stages": stages or {"a": {"method": "sft"}, "b": {}}}
-    )
+    tasks, records = {"algebra": {"family": "algebra"}}, {"report": False}
+    own = stages or {"a": {"method": "sft"}, "b": {}}
+    return RunSettings.model_validate({"name": "all", "runs": folder, "tasks": tasks, "records": records, "stages": own})
 
 
 class Runs:
@@ -75,6 +77,16 @@ def test_a_stage_that_is_done_is_none_of_other_settings(tmp_path: Path) -> None:
         run_stages(other, Runs())
     assert run_stages(settings(tmp_path, a={"method": "sft"}, b={}, c={}), again := Runs()) == 0
     assert [stage.name for stage in again.seen] == ["c"]
+
+
+def test_a_stage_that_was_killed_before_its_report_gets_one(tmp_path: Path) -> None:
+    run = write_made_run(tmp_path / "all" / "a", steps=2)
+    (run.path / "policy").mkdir()
+    run.config_path.write_text(json.dumps(stage_settings(settings(tmp_path, a={}))["a"].model_dump(mode="json")))
+    assert run_stages(settings(tmp_path, a={}), Runs()) == 0
+    assert not run.report_path.exists()
+    assert run_stages(settings(tmp_path, a={"records.report": True}), Runs()) == 0
+    assert "<html" in run.report_path.read_text()
 
 
 def test_the_table_holds_every_task_after_every_stage_and_what_it_took(tmp_path: Path) -> None:
