@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from rewards.command_line import plain_console
 from rewards.errors import RewardError
-from rl.config.configure import load
+from rl.config.configure import load, read_layers
 from rl.config.error import ConfigError
 from rl.config.existence import check_cold_start
 from rl.config.plan import plan
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             run(settings)
             return 0
         if settings.stages:
-            return run_stages(settings, _run_stage)
+            return run_stages(settings, _run_stage, read_layers(arguments))
         return _run_stage(settings)
     except MISTAKES as error:
         print(error, file=sys.stderr)

@@ -5,7 +5,7 @@ interrupted goes on as any run does. Where a stage names checkpoints of its own,
 a stage's agent can teach a policy that starts afresh.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,7 +16,8 @@ from rewards.command_line import plain_console
 from rl.checkpoint import newest_checkpoint
 from rl.config.error import ConfigError
 from rl.config.existence import missing
-from rl.config.keys import nearest_keys
+from rl.config.keys import KeyPath, nearest_keys
+from rl.config.layers import Layer, place_of
 from rl.config.settings import STAGE, RunSettings
 from rl.records.evaluation_record import Evaluation
 from rl.records.run_folder import RunFolder, RunFolderError
@@ -25,9 +26,9 @@ from tasks.message import Json
 TABLE = "stages.md"
 
 
-def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
+def run_stages(settings: RunSettings, run: Callable[[RunSettings], int], layers: Sequence[Layer] = ()) -> int:
     """Runs what is not done yet and writes the table of scores. The exit code is that of the first stage that failed, else 0."""
-    stages = stage_settings(settings)
+    stages = stage_settings(settings, layers)
     made: dict[str, Path] = {}
     for name, stage in stages.items():
         folder = RunFolder(stage.runs / stage.name)
@@ -51,8 +52,8 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int]) -> int:
     return 0
 
 
-def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
-    """The settings of every stage: the common ones with the stage's own keys. Raises `ConfigError` with every mistake.
+def stage_settings(settings: RunSettings, layers: Sequence[Layer] = ()) -> dict[str, RunSettings]:
+    """The settings of every stage: the common ones with the stage's own keys. Raises `ConfigError` with every mistake, and where it stands.
 
     All but the first have no cold start, unless that is what the stage is or it asks for one. A task or teacher that is null is none of
     the stage's.
@@ -65,9 +66,9 @@ def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
         try:
             stage = RunSettings.model_validate(_without_null(_without_null(values, "tasks"), "distillation", "teachers"))
         except ValidationError as error:
-            mistakes += [f"stages.{name}: {_mistake(details)}" for details in error.errors()]
+            mistakes += [_placed(name, tuple(map(str, e["loc"])), layers) + _mistake(e) for e in error.errors()]
             continue
-        mistakes += [f"stages.{name}: {'.'.join(path)}: {reason}" for path, reason in missing(stage)]
+        mistakes += [f"{_placed(name, path, layers)}{'.'.join(path)}: {reason}" for path, reason in missing(stage)]
         keeps = place == 0 or stage.method == "sft" or "cold_start.enabled" in settings.stages[name]
         found[name] = stage if keeps else _without_cold_start(stage)
         earlier = list(settings.stages)[:place]
@@ -75,6 +76,12 @@ def stage_settings(settings: RunSettings) -> dict[str, RunSettings]:
     if mistakes:
         raise ConfigError(*mistakes)
     return found
+
+
+def _placed(stage: str, path: KeyPath, layers: Sequence[Layer]) -> str:
+    """What stands before a mistake: file and line of the key, or of the stage, and the stage."""
+    place = place_of(("stages", stage, ".".join(path)), layers)
+    return f"{place + ': ' if place else ''}stages.{stage}: "
 
 
 def _mistake(details: ErrorDetails) -> str:

@@ -7,8 +7,9 @@ then holds only what differs; what it extends may not extend another. Layers mer
 entry of a mapping whose names the user chooses (`tasks.algebra=null`).
 """
 
+import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,6 +27,8 @@ from tasks.message import Json
 def load(argv: Sequence[str], folder: Path = PRESETS) -> RunSettings:
     """The settings that the arguments ask for. Raises `ConfigError` with every mistake that was found."""
     layers = read_layers(argv, folder)
+    if idle := [*_removing_nothing(layers)]:
+        raise ConfigError(*idle)
     values = _without_removed(merged(*(layer.values for layer in layers)), ROOT)
     try:
         settings = RunSettings.model_validate_json(json.dumps(values), strict=True)
@@ -81,6 +84,36 @@ def _without_removed(values: dict[str, Json], slot: Slot) -> dict[str, Json]:
     return kept
 
 
+def _removing_nothing(layers: Sequence[Layer]) -> Iterator[str]:
+    """A sentence for each null that stands for a removed entry where the layers below have none of that name."""
+    below: dict[str, Json] = {}
+    for layer in layers:
+        for path in _removals(layer.values, ROOT, ()):
+            there: Json = below
+            for name in path[:-1]:
+                there = there.get(name) if isinstance(there, dict) else None
+            names = [*there] if isinstance(there, dict) else []
+            if path[-1] not in names:
+                key, group = ".".join(path), ".".join(path[:-1])
+                known = _did_you_mean(path, names) or (f"; {group} has {', '.join(names)}" if names else f"; {group} has no entries")
+                yield f"{place_of(path, layers)}: {key}=null removes nothing: there is no {key}{known}"
+        below = merged(below, layer.values)
+
+
+def _removals(values: dict[str, Json], slot: Slot, path: KeyPath) -> Iterator[KeyPath]:
+    for name, value in values.items():
+        inner = slot.step(name)
+        if isinstance(value, dict) and inner is not None:
+            yield from _removals(value, inner, (*path, name))
+        elif value is None and slot.is_mapping and not (inner is not None and inner.takes_null):
+            yield (*path, name)
+
+
+def _did_you_mean(path: KeyPath, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(path[-1], names, n=1)
+    return f"; did you mean {'.'.join((*path[:-1], near[0]))}?" if near else ""
+
+
 def _mistakes(error: ValidationError, values: dict[str, Json], layers: Sequence[Layer]) -> Iterator[str]:
     """One sentence for each key. Pydantic gives one error for each member of a union: the deepest says most."""
     by_key: dict[KeyPath, ErrorDetails] = {}
@@ -99,7 +132,7 @@ def _mistake(path: KeyPath, details: ErrorDetails, values: dict[str, Json], plac
         known = f"the keys {'of ' + '.'.join(path[:-1]) if path[1:] else 'are'}: {', '.join(group.names() if group else ())}"
         return f"{where}unknown key {key}; " + (f"did you mean {' or '.join(near)}?" if near else known)
     if details["type"] == "value_error":
-        return f"{where}{key + ': ' if key else ''}{details['msg'].removeprefix('Value error, ')}"
+        return f"{where}{key + ': ' if key else ''}{details['msg'].removeprefix('Value error, ')}{_mistyped_task(path, values)}"
     slot = slot_at(path)
     assert slot is not None, path
     written: Json = values
@@ -107,6 +140,15 @@ def _mistake(path: KeyPath, details: ErrorDetails, values: dict[str, Json], plac
         written = written[name] if isinstance(written, dict) else written
     quoted = f"{written!r}" if isinstance(written, str) else as_yaml(written)
     return f"{where}{key} is {quoted}, but takes {slot.allowed()}"
+
+
+def _mistyped_task(path: KeyPath, values: dict[str, Json]) -> str:
+    """A task without an origin was meant to change another."""
+    tasks = values.get("tasks")
+    if len(path) != 2 or path[0] != "tasks" or not isinstance(tasks, dict):
+        return ""
+    task = tasks[path[1]]
+    return "" if isinstance(task, dict) and {"family", "data"} & set(task) else _did_you_mean(path, [n for n in tasks if n != path[1]])
 
 
 def _key_of(location: tuple[int | str, ...], values: dict[str, Json]) -> KeyPath:

@@ -106,6 +106,25 @@ def test_null_removes_an_option_and_a_component_too(tmp_path: Path) -> None:
     assert found.tasks["sums"].reward == {"math": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("tasks.countng", "did you mean tasks.counting?"),
+        ("tasks.nothing_like_it", "tasks has algebra, logic, grounding, counting"),
+        ("tasks.logic.reward.overlng", "did you mean tasks.logic.reward.overlong?"),
+        ("tasks.algebra.columns.prompt", "tasks.algebra.columns has no entries"),
+    ],
+)
+def test_a_null_that_removes_nothing_is_told_the_nearest_name(key: str, words: str) -> None:
+    told = refusal("config=reasoning_rl", f"{key}=null")
+    assert told == f"command line: {key}=null removes nothing: there is no {key}; {words}"
+
+
+def test_a_task_without_an_origin_is_told_which_one_was_meant() -> None:
+    told = "command line: tasks.algebr: a task takes exactly one of `family` and `data`; did you mean tasks.algebra?"
+    assert refusal("config=reasoning_rl", "tasks.algebr.weight=2") == told
+
+
 def test_values_are_yaml() -> None:
     found = load(
         [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from made_run import write_made_run
 
-from rl.config.configure import load
+from rl.config.configure import load, read_layers
 from rl.config.error import ConfigError
 from rl.config.settings import RunSettings
 from rl.records.evaluation_record import Evaluation, ProblemScore
@@ -169,6 +169,17 @@ def test_mistakes_of_all_stages_are_named_with_their_keys(tmp_path: Path) -> Non
         stage_settings(settings(tmp_path, a={"loop.stepz": 7}, b={"method": "magic"}))
     assert "stages.a: unknown key loop.stepz; did you mean loop.steps?" in str(error.value)
     assert "stages.b: method" in str(error.value)
+
+
+def test_a_mistake_in_a_stage_is_told_with_its_file_and_line(tmp_path: Path) -> None:
+    written = tmp_path / "mine.yaml"
+    written.write_text("tasks: {sums: {family: algebra}}\nstages:\n  a:\n    loop.stepz: 7\n  b:\n    tasks.sums.reward: mahts\n")
+    arguments = [f"config={written}"]
+    with pytest.raises(ConfigError) as error:
+        stage_settings(load(arguments), read_layers(arguments))
+    first, second = str(error.value).splitlines()
+    assert first == f"{written}:4: stages.a: unknown key loop.stepz; did you mean loop.steps?"
+    assert second.startswith(f"{written}:6: stages.b: tasks.sums.reward: unknown reward 'mahts'")
 
 
 def test_what_a_stage_alone_names_is_looked_up_before_the_first_one_runs(tmp_path: Path) -> None:
