@@ -29,6 +29,8 @@ from rl.records.run_records import Records
 from rl.report.page import write_report
 from rl.session import Session
 from rl.signal import SapoSignal
+from rl.task_pools import filtered_pools
+from rl.task_prompts import check_prompts
 from rl.task_rewards import check_task_rewards
 from rl.training_once import TrainingOnce
 from rollouts.render import Renderer
@@ -47,6 +49,7 @@ class Recipe:
             teacher_of_task(settings)
         self._tasks = {name: build_task(name, task, settings.seed) for name, task in settings.tasks.items()}
         check_task_rewards(self._tasks)
+        filtered_pools(settings, self._tasks)  # One that cannot be filled is told now, not after the cold start.
         if settings.method == "off_policy_distill":
             check_tools(settings, self._tasks)
         self._imitated = _imitated(self._tasks, settings)
@@ -81,6 +84,7 @@ class Recipe:
                 settings, self._tasks, self._imitated, self._pairs, self._folder, cluster, trainer, records, display, self._max_images()
             )
             untrained = _untrained(settings, self._imitated)
+            check_prompts(self._tasks, Renderer(untrained), settings.rollout.max_model_len)
             self._check_teachers(untrained)
             first = self._checkpoint.policy if self._checkpoint else untrained
             # An engine takes long to start and little to be given other weights: it starts while the cold start trains.

@@ -17,6 +17,7 @@ from rl.config.settings import RunSettings
 from rl.config.usage import print_usage
 from rl.records.run_folder import RunFolder, RunFolderError
 from rl.stages import run_stages
+from rl.task_pools import filtered_pools
 from rl.task_rewards import check_task_rewards
 from tasks.build import build_task
 from tasks.errors import TaskError
@@ -65,9 +66,11 @@ def _run_stage(settings: RunSettings) -> int:
 
 
 def _read_data(settings: RunSettings) -> None:
-    """The rows of local files: what is wrong in them is told before a run too. Nothing is fetched from the hub for a plan."""
-    local = {name: task for name, task in settings.tasks.items() if task.data is not None and not task.data.startswith(HUB)}
-    check_task_rewards({name: build_task(name, task, settings.seed) for name, task in local.items()})
+    """Problems and the rows of local files: what is wrong with them is told before a run too. Nothing is fetched from the hub for a plan."""
+    hub = {name for name, task in settings.tasks.items() if task.data is not None and task.data.startswith(HUB)}
+    local = {name: build_task(name, task, settings.seed) for name, task in settings.tasks.items() if name not in hub}
+    check_task_rewards({name: task for name, task in local.items() if settings.tasks[name].data is not None})
+    filtered_pools(settings.model_copy(update={"tasks": {name: settings.tasks[name] for name in local}}), local)
     cold, pairs = settings.cold_start, settings.preferences.data
     if cold.data is not None and not cold.data.startswith(HUB) and (cold.enabled or settings.method == "sft"):
         from distill.conversation_file import read_conversations

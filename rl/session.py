@@ -23,6 +23,7 @@ from rl.records.run_records import Records
 from rl.records.stats import StepGroups, StepTimes, judge_stats, learner_stats, step_stats
 from rl.signal import Signal
 from rl.stream import GroupStream
+from rl.task_pools import filtered_pools
 from rollouts.group import GroupRunner
 from rollouts.render import Renderer
 from tasks.build import Task, training_problems
@@ -111,7 +112,7 @@ class Session:
         settings = self._settings.query_filter
         if not settings.enabled:
             return {name: self._tasks[name].train for name in self._settings.weights}
-        pools = {name: training_problems(self._tasks[name], self._settings.tasks[name].filtered) for name in self._settings.weights}
+        pools = filtered_pools(self._settings, self._tasks)
         problems = [problem for pool in pools.values() for problem in pool]
         self._display.stage("query filter", len(problems))
         recorded = self._records.folder.path / "pass_rates.jsonl"

@@ -118,13 +118,16 @@ def draw(family: Family, split: Split, stream: str) -> Example:
 def distinct(source: Source, count: int) -> tuple[Problem, ...]:
     """The first `count` problems of a source that differ from one another."""
     found: dict[str, Problem] = {}
-    for position in range(patience(count)):
-        if len(found) == count:
-            break
+    position = 0
+    while len(found) < count:
+        # New ones turn up ever more seldom, so that who is out of patience with those found will never find `count`.
+        if position == patience(len(found)):
+            raise TaskError(
+                f"task {source.name!r} has only about {len(found)} different problems, not {count}: lower its `pool` or `heldout`"
+            )
         problem = source.problem(position)
         found.setdefault(problem.id, problem)
-    if len(found) < count:
-        raise TaskError(f"task {source.name!r} has only about {len(found)} different problems, not {count}: lower its `pool` or `heldout`")
+        position += 1
     return tuple(found.values())
 
 

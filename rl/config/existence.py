@@ -1,4 +1,4 @@
-"""Whether what the settings name exists: families, options, files, plug-ins, rewards, tools, checkpoints; and a slot for every task."""
+"""Whether what the settings name exists: families, options, files, plug-ins, rewards, tools, trackers, checkpoints; and a slot for every task."""
 
 import difflib
 import random
@@ -13,6 +13,7 @@ from rl.config.error import ConfigError
 from rl.config.keys import KeyPath
 from rl.config.settings import STAGE, RunSettings
 from rl.config.task_settings import TaskSettings
+from rl.records.trackers import check_trackers
 from rollouts.tools import registry as tools
 from tasks.errors import TaskError
 from tasks.families import make_family
@@ -32,6 +33,10 @@ def missing(settings: RunSettings) -> Iterator[tuple[KeyPath, str]]:
         slots(settings.weights, settings.loop.groups_per_batch)
     except TaskError as error:
         yield ("loop", "groups_per_batch"), str(error)
+    try:
+        check_trackers(settings.records.trackers)
+    except ModuleNotFoundError as error:
+        yield ("records", "trackers"), str(error)
     yield from _missing_tools(settings)
     for name, task in settings.tasks.items():
         for path, reason in _missing_in_task(task):

@@ -170,7 +170,10 @@ def _range(constraints: tuple[object, ...]) -> str:
     low = next((f"at least {c.ge}" for c in constraints if isinstance(c, annotated_types.Ge)), "")
     above = next((f"above {c.gt}" for c in constraints if isinstance(c, annotated_types.Gt)), "")
     high = next((f"at most {c.le}" for c in constraints if isinstance(c, annotated_types.Le)), "")
-    if low and high:
+    below = next((f"below {c.lt}" for c in constraints if isinstance(c, annotated_types.Lt)), "")
+    if low and below:
+        text = f" of {low} and {below}"
+    elif low and high:
         text = f" from {low.removeprefix('at least ')} to {high.removeprefix('at most ')}"
     elif above:
         text = f" {above}"

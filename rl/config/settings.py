@@ -3,7 +3,7 @@
 Unknown keys and impossible values are refused; see `rl/config/configure.py` for where the values come from.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -166,7 +166,7 @@ class RunSettings(Settings):
     @property
     def uses_teachers(self) -> bool:
         """Whether this run asks them at all: a stage of several runs may not."""
-        return self.uses_loop or (self.method == "off_policy_distill" and self.further_supervised_s is None)
+        return self.uses_loop or self.method == "off_policy_distill"
 
     @model_validator(mode="after")
     def _teachers_can_teach(self) -> "RunSettings":
@@ -182,6 +182,22 @@ class RunSettings(Settings):
                     f"distillation.teachers.{name}.server writes answers and gives no scores: method=off_policy_distill, or without it, "
                     f"distillation.teachers.{name}=null"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _stays_below_runs(self) -> "RunSettings":
+        path = PurePath(self.name)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ValueError(f"name={self.name!r} names no folder below `runs`: take a plain name, and another place by runs=<folder>")
+        return self
+
+    @model_validator(mode="after")
+    def _control_replaces_the_loop(self) -> "RunSettings":
+        if self.further_supervised_s is not None and self.method != "rl":
+            raise ValueError(
+                f"further_supervised_s={self.further_supervised_s:g} stands in the place of reinforcement learning, and would drop "
+                f"method={self.method}: further_supervised_s=null, or method=rl"
+            )
         return self
 
     @model_validator(mode="after")

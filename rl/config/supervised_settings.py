@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rl.config.strict_settings import Count, NonNegative, Positive, Settings, Share
+from rl.config.strict_settings import Count, NonNegative, PartShare, Positive, Settings, Share
 
 
 class TinyPolicySettings(Settings):
@@ -21,6 +21,12 @@ class TinyPolicySettings(Settings):
     words: tuple[str, ...] = Field((), description="texts that are one token each, besides the learnt ones")
     max_image_pixels: Count = Field(1024 * 1024, description="larger images are seen smaller; what tools crop is the image itself")
 
+    @model_validator(mode="after")
+    def _heads_share_evenly(self) -> "TinyPolicySettings":
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(f"num_heads={self.num_heads} is no multiple of num_kv_heads={self.num_kv_heads}, which they share")
+        return self
+
 
 class PolicySettings(Settings):
     path: str | None = Field(
@@ -36,7 +42,7 @@ class OptimizerSettings(Settings):
     decay: Literal["constant", "linear", "cosine"] = Field("constant", description="schedule after the warm-up")
     final_lr_share: Share = Field(0.1, description="learning rate at the end, as a share of the peak (linear, cosine)")
     weight_decay: NonNegative = Field(0.0, description="AdamW's decoupled weight decay")
-    betas: tuple[Share, Share] = Field((0.9, 0.95), description="AdamW's betas")
+    betas: tuple[PartShare, PartShare] = Field((0.9, 0.95), description="AdamW's betas")
     max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
 
 
@@ -51,7 +57,7 @@ class SupervisedSettings(Settings):
     short_context: Count = Field(256, description="token limit of the first phase: longer demonstrations wait for the second")
     long_context: Count = Field(1024, description="token limit of the second phase, which mixes long with short")
     long_share: Share = Field(0.5, description="share of the steps that belong to the second phase")
-    validation_share: Share = Field(0.1, description="share of the demonstrations that is held back to choose the best checkpoint")
+    validation_share: PartShare = Field(0.1, description="share of the demonstrations that is held back to choose the best checkpoint")
     validate_every: Count = Field(25, description="steps between validations; the checkpoint with the lowest validation loss is kept")
     patience: Count = Field(6, description="validations without a better one after which the cold start ends")
     micro_batch_tokens: Count = Field(8192, description="tokens of a forward-backward pass, at the most")

@@ -57,4 +57,6 @@ class TaskSettings(Settings):
             raise ValueError("a task takes exactly one of `family` and `data`")
         if self.family is not None and self.tools:
             raise ValueError("`tools` are those of `data`: a family brings its own")
+        if self.family is not None and (self.columns or self.target != TaskSettings.model_fields["target"].default):
+            raise ValueError("`columns` and `target` say how `data` is read: a family has neither")
         return self

@@ -94,7 +94,7 @@ def check_trackers(names: Sequence[TrackerName]) -> None:
         package = "tensorboard" if name == "tensorboard" else name
         if find_spec(package) is None:
             raise ModuleNotFoundError(
-                f"records.trackers asks for {name!r}, which is not installed: `pip install {package}`, or take it out of records.trackers"
+                f"{name!r} is not installed: `pip install {package}`, or take it out of records.trackers"
             )
 
 
