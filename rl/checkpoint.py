@@ -1,11 +1,14 @@
 """Checkpoints: complete or not there, the newest usable one found again."""
 
-import json
+import asyncio
+import hashlib
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 MANIFEST = "manifest.json"
 
@@ -31,6 +34,18 @@ class Checkpoint:
         return self.folder / "policy"
 
 
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """The size and SHA-256 of every file, by its path; checkpoints of older versions lack the latter."""
+
+    progress: Progress
+    sizes: Mapping[str, int]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+_MANIFEST = TypeAdapter(_Manifest)
+
+
 async def write_checkpoint(root: Path, progress: Progress, save: Callable[[Path], Awaitable[None]], keep: int) -> Checkpoint:
     """Writes beside the others and renames when all is on disk, then removes older ones beyond the newest `keep`.
 
@@ -42,8 +57,11 @@ async def write_checkpoint(root: Path, progress: Progress, save: Callable[[Path]
     unfinished = root / f".{name}.unfinished"
     unfinished.mkdir(parents=True)
     await save(unfinished)
-    sizes = {str(file.relative_to(unfinished)): file.stat().st_size for file in sorted(unfinished.rglob("*")) if file.is_file()}
-    (unfinished / MANIFEST).write_text(json.dumps({"progress": asdict(progress), "sizes": sizes}, indent=1))
+    files = {str(file.relative_to(unfinished)): file for file in sorted(unfinished.rglob("*")) if file.is_file()}
+    sizes = {name: file.stat().st_size for name, file in files.items()}
+    # About a second a gigabyte, beside the event loop: engines that sample ahead are served meanwhile.
+    digests = {name: await asyncio.to_thread(_sha256, file) for name, file in files.items()}
+    (unfinished / MANIFEST).write_bytes(_MANIFEST.dump_json(_Manifest(progress, sizes, digests), indent=1))
     for path in (*unfinished.rglob("*"), unfinished):
         _sync(path)
     final = root / name
@@ -57,20 +75,38 @@ async def write_checkpoint(root: Path, progress: Progress, save: Callable[[Path]
 
 
 def newest_checkpoint(root: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint whose files are all there; each broken one on the way is skipped with a warning."""
+    """The newest checkpoint whose files are as they were written; each broken one on the way is skipped with a warning.
+
+    Those older than what it gives are not read.
+    """
     for folder in sorted(root.glob("step_*"), reverse=True):
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
-            broken = [file for file, size in manifest["sizes"].items() if (folder / file).stat().st_size != size]
-            progress = Progress(**manifest["progress"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            warn(f"skipped the broken checkpoint {folder}: {error}")
-            continue
-        if broken:
-            warn(f"skipped the broken checkpoint {folder}: {broken[0]} has not the size it was written with")
-            continue
-        return Checkpoint(folder, progress)
+            manifest = _MANIFEST.validate_json((folder / MANIFEST).read_bytes())
+            fault = _fault(folder, manifest)
+        except ValidationError as error:
+            fault = f"its {MANIFEST} is malformed ({error.errors()[0]['msg']})"
+        except OSError as error:
+            fault = str(error)
+        if not fault:
+            return Checkpoint(folder, manifest.progress)
+        warn(f"skipped the broken checkpoint {folder}: {fault}")
     return None
+
+
+def _fault(folder: Path, manifest: _Manifest) -> str:
+    """Sizes first: they cost nothing."""
+    for name, size in manifest.sizes.items():
+        if (folder / name).stat().st_size != size:
+            return f"{name} has not the size it was written with"
+    for name, digest in manifest.sha256.items():
+        if _sha256(folder / name) != digest:
+            return f"{name} has not the content it was written with"
+    return ""
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -58,6 +58,13 @@ def truncate_weights(folder: Path) -> None:
     file.write_text(file.read_text()[:-1])
 
 
+def flip_a_byte(folder: Path) -> None:
+    file = folder / "policy" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[7] ^= 1
+    file.write_bytes(content)
+
+
 def remove_weights(folder: Path) -> None:
     (folder / "policy" / "model.safetensors").unlink()
 
@@ -74,7 +81,19 @@ def foreign_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps({"progress": {"other": 1}, "sizes": {}}))
 
 
-@pytest.mark.parametrize("damage", [truncate_weights, remove_weights, truncate_manifest, remove_manifest, foreign_manifest])
+def list_of_sizes(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"sizes": list(manifest["sizes"])}))
+
+
+def text_for_a_step(folder: Path) -> None:
+    (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace('"next_step": 5', '"next_step": "five"'))
+
+
+DAMAGES = [truncate_weights, flip_a_byte, remove_weights, truncate_manifest, remove_manifest, foreign_manifest, list_of_sizes, text_for_a_step]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_broken_newest_is_skipped_with_a_warning_that_names_it(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     older, broken = write(tmp_path, 4), write(tmp_path, 5)
     damage(broken.folder)
@@ -82,6 +101,14 @@ def test_a_broken_newest_is_skipped_with_a_warning_that_names_it(tmp_path: Path,
     assert found == older
     assert len(warnings) == 1
     assert str(broken.folder) in warnings[0]
+
+
+def test_a_checkpoint_of_before_there_were_checksums_is_usable(tmp_path: Path) -> None:
+    written = write(tmp_path, 4)
+    manifest = json.loads((written.folder / MANIFEST).read_text())
+    del manifest["sha256"]
+    (written.folder / MANIFEST).write_text(json.dumps(manifest))
+    assert newest(tmp_path) == (written, [])
 
 
 def test_a_broken_newer_one_never_costs_the_one_just_written(tmp_path: Path) -> None:
