@@ -1,5 +1,7 @@
 """Folders that are made once, by whoever is the first."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,38 @@ def test_work_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rl.cached_folder import made_once
+
+with made_once(Path(sys.argv[1]) / "other") as work:
+    work.mkdir()
+    (work / "weights").write_text("half")
+    print("working", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_what_a_killed_run_left_goes_and_what_another_works_on_stays(tmp_path: Path) -> None:
+    working = [
+        subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in working:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+    killed, alive = working
+    killed.kill()
+    killed.wait()
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+    make(tmp_path / "abc", "mine")
+    assert len([path for path in tmp_path.iterdir() if path.is_dir() and path.name.startswith(".other.")]) == 1
+    assert alive.communicate("done\n", timeout=60) == ("", None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["abc", "other"]
+    assert (tmp_path / "other" / "weights").read_text() == "half"
 
 
 def test_half_a_folder_of_a_killed_run_is_replaced(tmp_path: Path) -> None:
