@@ -46,6 +46,7 @@ class Cluster:
     def __enter__(self) -> "Cluster":
         if os.environ.get("RAY_ADDRESS"):
             ray.init(namespace="posttrain", log_to_driver=True)
+            check_kind(self._on_cpu, int(ray.cluster_resources().get("GPU", 0)))
         else:
             for attempt in stamina.retry_context(on=_started_too_slowly, attempts=3, timeout=None):
                 with attempt:
@@ -58,6 +59,7 @@ class Cluster:
         ray.shutdown()
         # Logical CPUs: what our actors ask for is threads they rarely use at the same time.
         ray.init(
+            address="local",  # Without it Ray joins a cluster that someone else started on this machine, dead or alive.
             num_cpus=max(8, os.cpu_count() or 1),
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_MIB << 20 if self._on_cpu else None,
@@ -81,9 +83,8 @@ class Cluster:
         if self._gpus is not None:
             check_gpus(len(self._actors), number, self._gpus, self._gpu_share)
         places = [{"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(number)} for rank in range(number)]
-        rendezvous = {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
         grouped = group and number > 1
-        return [self._actor({**place, **rendezvous} if grouped else {}, threads, preload) for place in places]
+        return [self._actor(place if grouped else {}, threads, preload) for place in places]
 
     def _actor(self, environment: Mapping[str, str], threads: int, preload: str) -> Any:
         variables = {"OMP_NUM_THREADS": str(threads), "GOMP_SPINCOUNT": SPINS, "MALLOC_ARENA_MAX": "1", **environment}
@@ -113,6 +114,15 @@ def check_gpus(taken: int, wanted: int, there: int, share: float) -> None:
         )
 
 
+def check_kind(on_cpu: bool, gpus: int) -> None:
+    """Raises `ValueError` where a cluster's GPUs would be left idle without a word: the machine of the driver decides for all."""
+    if on_cpu and gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:
+        raise ValueError(
+            f"the cluster of RAY_ADDRESS has {gpus} GPUs, and this machine, by which a run decides, has none: start it on a machine of the "
+            "cluster that has one, or train on CPUs on purpose (CUDA_VISIBLE_DEVICES=)"
+        )
+
+
 def _started_too_slowly(error: Exception) -> bool:
     """Ray gives its node 30 seconds, whatever else the machine has to do."""
     return "timed out during startup" in str(error)
@@ -128,6 +138,10 @@ class _Host:
 
     async def start(self, build: Callable[[], object]) -> None:
         self._object = await self._in_thread(build)
+
+    async def rendezvous(self) -> dict[str, str]:
+        """Where the ranks of a process group whose rank 0 is here meet: this node, at a port that is free on it."""
+        return {"MASTER_ADDR": ray.util.get_node_ip_address(), "MASTER_PORT": str(_free_port())}
 
     async def call(self, method: str, *arguments: object) -> object:
         function = getattr(self._object, method)
@@ -237,7 +251,8 @@ class RayObject:
 
     async def start(self, build: Callable[[], object]) -> None:
         """Makes the object; an earlier one in the same processes is given up."""
-        await _all_of(rank.start.remote(in_group(build)) for rank in self.ranks)
+        meeting = await self.ranks[0].rendezvous.remote() if len(self.ranks) > 1 else {}
+        await _all_of(rank.start.remote(in_group(build, meeting)) for rank in self.ranks)
 
     async def call(self, method: str, *arguments: object) -> object:
         return (await _all_of(rank.call.remote(method, *arguments) for rank in self.ranks))[0]
@@ -303,11 +318,12 @@ async def _all_of(answers: Iterable[Awaitable[Any]]) -> list[Any]:
 BuiltT = TypeVar("BuiltT")
 
 
-def in_group(build: Callable[[], BuiltT]) -> Callable[[], BuiltT]:
-    """`build`, after joining the process group that the actor's environment describes, if it does."""
+def in_group(build: Callable[[], BuiltT], meeting: Mapping[str, str]) -> Callable[[], BuiltT]:
+    """`build`, after joining the process group that the actor's environment describes, if it does, at the place of `meeting`."""
 
     def joined() -> BuiltT:
         if os.environ.get("WORLD_SIZE") and not torch.distributed.is_initialized():
+            os.environ.update(meeting)
             torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         return build()
 

@@ -33,7 +33,7 @@ class PolicySettings(Settings):
         None, description="a local folder or hub name of a Qwen3, Qwen3-VL or Qwen2.5-VL checkpoint; null builds the tiny one"
     )
     tiny: TinyPolicySettings = TinyPolicySettings()
-    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: float32 on the CPU, bfloat16 on a GPU")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU that computes in it, else float32")
 
 
 class OptimizerSettings(Settings):
