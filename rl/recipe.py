@@ -1,8 +1,10 @@
 """The recipe of a run: policy, cold start, query filter, SAPO, evaluation, report. `rl.run` loads it when the settings are checked."""
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +21,8 @@ from rewards.plugins import load_plugin
 from rl.assembly import build_frozen, build_generator, build_group_runner, build_learner, engine_preload, tool_runner
 from rl.checkpoint import Checkpoint, newest_checkpoint
 from rl.cluster import Cluster, RayFrozenModel, RayGenerator, RayLearner, RayObject
+from rl.config.error import ConfigError
+from rl.config.processes import gpu_shortage, processes, this_machine
 from rl.config.settings import RunSettings
 from rl.grading import Grader
 from rl.interruption import Interruption
@@ -43,6 +47,7 @@ class Recipe:
     def __init__(self, settings: RunSettings, folder: RunFolder) -> None:
         self._settings = settings
         self._folder = folder
+        _check_gpus(settings)
         for plugin in settings.rewards.plugins:
             load_plugin(plugin)
         if settings.distillation.teachers:
@@ -157,6 +162,15 @@ class Recipe:
 
     def _max_images(self) -> int:
         return max(1, *(most_images(task, self._settings.rollout.limits.calls) for task in self._tasks.values()))
+
+
+def _check_gpus(settings: RunSettings) -> None:
+    """Raises `ConfigError` where the processes do not fit on this machine's GPUs; those of a cluster are counted when they are asked for."""
+    gpus = torch.cuda.device_count()
+    if gpus and not os.environ.get("RAY_ADDRESS"):
+        actors = processes(settings, None, replace(this_machine(), gpus=gpus))
+        if shortage := gpu_shortage(settings, actors, gpus):
+            raise ConfigError(shortage)
 
 
 def _imitated(tasks: Mapping[str, Task], settings: RunSettings) -> Imitation:

@@ -2,13 +2,14 @@
 
 import json
 import math
+import os
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rewards.mixture import spec_of
 from rl.config.policy_shape import PolicyShape
-from rl.config.processes import Actor, Machine, bytes_per_value
+from rl.config.processes import Actor, Machine, bytes_per_value, gpu_shortage
 from rl.config.settings import STAGE, RunSettings
 from rl.config.supervised_settings import PolicySettings
 from rl.config.task_settings import TaskSettings
@@ -38,10 +39,9 @@ def warnings(settings: RunSettings, shape: PolicyShape | None, machine: Machine,
 
 def _hardware(settings: RunSettings, machine: Machine, actors: Sequence[Actor]) -> Iterator[str]:
     by_role = {actor.role: actor for actor in actors}
-    gpus = sum(actor.count * actor.gpus for actor in actors)
-    if gpus > machine.gpus:
-        yield f"the actors take {gpus:g} GPUs and there are {machine.gpus}: lower gpu_share to share them, or name a cluster in RAY_ADDRESS"
-    if not gpus:
+    if machine.gpus and not os.environ.get("RAY_ADDRESS") and (shortage := gpu_shortage(settings, actors, machine.gpus)):
+        yield shortage
+    if not machine.gpus:
         sampling = by_role["generator"].count * by_role["generator"].threads
         training = by_role["learner"].count * by_role["learner"].threads
         together = sampling + training if settings.loop.max_lag else max(sampling, training)

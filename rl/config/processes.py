@@ -1,6 +1,7 @@
 """The processes of a run on this machine, and about how much memory each takes."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,25 @@ def processes(settings: RunSettings, shape: PolicyShape | None, machine: Machine
             Actor(f"teacher {name}", 1, 1, gpus, 1, _sum(weights, TORCH_BASE_GIB + logits)) for name in settings.distillation.teachers
         ]
     return (*actors, Actor("reward worker", settings.rewards.workers, 1, 0, 1, WORKER_GIB))
+
+
+def gpu_shortage(settings: RunSettings, actors: Sequence[Actor], gpus: int) -> str | None:
+    """Why the actors do not fit on this machine's GPUs, with the keys by which they would; None where they do.
+
+    A GPU holds as many processes as have room for their share of it. An engine takes `rollout.gpu_memory_utilization` of all its memory.
+    """
+    wanted = sum(actor.count for actor in actors if actor.gpus)
+    if wanted <= gpus * int(1 / settings.gpu_share):
+        return None
+    fewest = wanted - (settings.rollout.replicas - 1) - (settings.learner.ranks - 1)
+    keys = ["rollout.replicas=1"] * (settings.rollout.replicas > 1) + ["learner.ranks=1"] * (settings.learner.ranks > 1)
+    together = -(-fewest // gpus)
+    if together > 1:
+        keys += [f"gpu_share={int(100 / together) / 100:g}", f"rollout.gpu_memory_utilization={int(80 / together) / 100:g}"]
+    return (
+        f"{wanted} processes take gpu_share={settings.gpu_share:g} of a GPU each, and the {gpus} of this machine hold "
+        f"{gpus * int(1 / settings.gpu_share)}: add `{' '.join(keys)}`, name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
+    )
 
 
 def _sum(unknown: float | None, known: float) -> float | None:

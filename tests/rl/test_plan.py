@@ -233,9 +233,29 @@ def test_one_mini_batch_is_no_warning_where_rollouts_lag() -> None:
     assert not any("mini_batches=1 with" in warning for warning in found)
 
 
-def test_more_gpus_than_there_are_is_warned_of() -> None:
-    found = plan(settings("rollout.replicas=2"), Machine(cores=16, gpus=1, memory_gib=128.0))
-    assert found.warnings[0].startswith("the actors take 3 GPUs and there are 1")
+def gpus_told(gpus: int, *more: str) -> list[str]:
+    found = plan(settings(*more), Machine(cores=16, gpus=gpus, memory_gib=128.0))
+    return [warning for warning in found.warnings if "of a GPU each" in warning]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "more", "way_out"),
+    [
+        (1, ("rollout.replicas=2",), "rollout.replicas=1 gpu_share=0.5 rollout.gpu_memory_utilization=0.4"),
+        (2, ("rollout.replicas=2",), "rollout.replicas=1"),
+        (2, ("rollout.replicas=2", "learner.ranks=2"), "rollout.replicas=1 learner.ranks=1"),
+        (1, ("objective.reference.coefficient=0.1",), "gpu_share=0.33 rollout.gpu_memory_utilization=0.26"),
+        (1, ("rollout.replicas=1", "gpu_share=0.6"), "gpu_share=0.5 rollout.gpu_memory_utilization=0.4"),
+    ],
+)
+def test_too_few_gpus_are_told_with_the_keys_that_fit(gpus: int, more: tuple[str, ...], way_out: str) -> None:
+    (told,) = gpus_told(gpus, *more)
+    assert f"add `{way_out}`" in told
+    changed = {key.split("=")[0] for key in way_out.split()}
+    assert not gpus_told(gpus, *(key for key in more if key.split("=")[0] not in changed), *way_out.split())
+
+
+def test_processes_that_share_a_gpu_are_no_reason_to_warn() -> None:
     shared = plan(settings("rollout.replicas=1", "gpu_share=0.5"), Machine(cores=16, gpus=1, memory_gib=128.0))
     assert not any("GPUs" in warning for warning in shared.warnings)
     assert [actor.gpus for actor in shared.actors if actor.role in ("generator", "learner")] == [0.5, 0.5]
