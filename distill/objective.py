@@ -1,11 +1,11 @@
 """The losses of on-policy distillation, alone or mixed with rewards: the other half of the method whose signal is `distill.signal`.
 
-    DistillObjective   reward_weight * policy loss  +  weight * sum over tokens of  w_t * divergence_t
+    DistillObjective   policy loss  +  weight * sum over tokens of  w_t * divergence_t
     SampledObjective   policy loss with the advantage  reward_weight * A  +  weight * (log T(y) - log S(y))  of each token
 
-The policy loss and the shares w_t are those of `rl.objectives.objective`, divergences and the gradient of each those of
-`distill.divergences`. Nothing corrects for the age of sampled prefixes: a divergence is exact at each position, and only the positions
-come from an older policy.
+The policy loss, with its `reward_weight` and its reference term, and the shares w_t are those of `rl.objectives.objective`, divergences
+and the gradient of each those of `distill.divergences`. Nothing corrects for the age of sampled prefixes: a divergence is exact at each
+position, and only the positions come from an older policy.
 
 Axes: M sampled tokens of a micro-batch.
 """
@@ -33,7 +33,6 @@ class DistillObjective:
     """`heads` are the output heads of the teachers whose hidden states are given, by name; `vocab_size` is that of the tokenizer."""
 
     policy: PolicyObjective
-    reward_weight: float
     weight: float
     divergence: Divergence
     softmax: SoftmaxSettings
@@ -53,8 +52,8 @@ class DistillObjective:
         divergence_M, student_outside_M, teacher_outside_M = read
         policy = self.policy(tokens, step)
         loss = self.weight * (token_weights(self.policy.aggregation, tokens, step) * divergence_M).sum()
-        if self.reward_weight > 0:
-            loss = loss + self.reward_weight * policy.loss
+        if self.policy.reward_weight > 0 or self.policy.reference is not None:
+            loss = loss + policy.loss
         values = {"divergence": divergence_M, "student_outside_mass": student_outside_M, "teacher_outside_mass": teacher_outside_M}
         return LossOutput(loss, {**policy.sums, **_summed(values, loss)})
 

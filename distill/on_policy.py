@@ -1,6 +1,7 @@
 """On-policy distillation made as the settings say: its objective, its signal, and the checks that come before both."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,7 +36,8 @@ def build_objective(settings: RunSettings, student: Path, teachers: Mapping[str,
         heads = {name: output_head(path) for name, path in teachers.items()} if distillation.vocabulary == "full" else {}
         divergence = Divergence(distillation.divergence, distillation.beta)
         rows = true_vocabulary(student)
-        return DistillObjective(policy, distillation.reward_weight, distillation.weight, divergence, softmax, rows, heads)
+        weighted = replace(policy, reward_weight=distillation.reward_weight)
+        return DistillObjective(weighted, distillation.weight, divergence, softmax, rows, heads)
 
     return build
 
@@ -54,11 +56,11 @@ def scorer_preload(settings: RunSettings, name: str) -> str:
 
 
 def build_scorer(
-    settings: RunSettings, name: str, path: Path, renderer: Renderer, max_images: int
+    settings: RunSettings, name: str, path: Path, student: Path, renderer: Renderer, max_images: int
 ) -> "Callable[[], FrozenPolicy | VllmTeacher]":
     """What the process of a teacher makes: the checkpoint in `path` on torch or on vLLM."""
     if settings.distillation.teachers[name].engine == "torch":
-        return build_frozen(settings, path, renderer)
+        return build_frozen(settings, path, renderer, true_vocabulary(student))
     rollout = settings.rollout
     dtype: Literal["float32", "bfloat16"] = "bfloat16" if uses_bfloat16(settings) else "float32"
 

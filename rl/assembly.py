@@ -110,7 +110,8 @@ def build_learner(
     return build
 
 
-def build_frozen(settings: RunSettings, path: Path, renderer: Renderer) -> Callable[[], FrozenPolicy]:
-    distribution = softmax(settings, renderer)
+def build_frozen(settings: RunSettings, path: Path, renderer: Renderer, vocab_size: int | None = None) -> Callable[[], FrozenPolicy]:
+    """`vocab_size` cuts the distribution to a student's tokens."""
+    distribution = replace(softmax(settings, renderer), vocab_size=vocab_size)
     bfloat16 = uses_bfloat16(settings)
     return lambda: FrozenPolicy(path, distribution, settings.learner.micro_batch_tokens, bfloat16=bfloat16)

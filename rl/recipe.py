@@ -119,7 +119,8 @@ class Recipe:
         scoring = teachers if settings.uses_loop else {}
         scorers = {name: RayFrozenModel(cluster.actors(1, preload=scorer_preload(settings, name))[0]) for name in scoring}
         starting += [
-            scorer.start(build_scorer(settings, name, teachers[name], renderer, self._max_images())) for name, scorer in scorers.items()
+            scorer.start(build_scorer(settings, name, teachers[name], start, renderer, self._max_images()))
+            for name, scorer in scorers.items()
         ]
         await asyncio.gather(*starting)
         rewards = settings.rewards

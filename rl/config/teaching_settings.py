@@ -66,7 +66,9 @@ class DistillationSettings(Settings):
     divergence: Literal["reverse_kl", "forward_kl", "jsd"] = Field(
         "reverse_kl", description="see docs/methods.md for the gradient of each; vocabulary=sampled is always the reverse KL"
     )
-    beta: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="the teacher's share of the mixture in divergence=jsd")
+    beta: Annotated[float, Field(ge=0.01, le=0.99)] = Field(
+        0.5, description="the teacher's share of the mixture in divergence=jsd; nearer to an end float32 loses its digits"
+    )
 
 
 class PreferenceSettings(Settings):

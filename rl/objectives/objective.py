@@ -1,6 +1,6 @@
 """The loss of a policy update on packed tokens: SAPO, GRPO or GSPO, with the importance weight of the engine and the reference term.
 
-    loss = sum over tokens of  w_t * ( -rho_t * surrogate_t  +  coefficient * kl_t )
+    loss = sum over tokens of  w_t * ( -reward_weight * rho_t * surrogate_t  +  coefficient * kl_t )
 
     w_t            share of the token in the step                     rl/objectives/aggregation.py
     rho_t          min(pi_old / pi_engine, cap), a constant           here
@@ -44,7 +44,7 @@ def token_means(sums: Mapping[str, Tensor]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class PolicyObjective:
-    """The loss of a micro-batch, and what describes it:
+    """The loss of a micro-batch, and what describes it. `reward_weight` is 1 but beside a teacher's term:
 
     - `ratio`: pi_now / pi_old of a token; `clipped_frac` (GRPO, GSPO) or `gate_below_half_frac` (SAPO): tokens that are held back;
     - `behavior_kl`: KL(engine at sampling time, learner now), k3; `mismatch_kl`: KL(engine, pi_old), 0 where pi_old is the engine's;
@@ -56,6 +56,7 @@ class PolicyObjective:
     aggregation: Aggregation
     importance_cap: float | None
     reference: ReferenceTerm | None
+    reward_weight: float = 1.0
 
     @property
     def advantages_alone(self) -> bool:
@@ -68,7 +69,7 @@ class PolicyObjective:
     def __call__(self, tokens: PolicyTokens, step: StepDenominators, read: Sequence[Tensor] = ()) -> LossOutput:
         surrogate = self.policy_loss(tokens)
         statistics = _drift(tokens) | surrogate.statistics
-        per_token_N = -surrogate.values_N
+        per_token_N = -self.reward_weight * surrogate.values_N
         if self.importance_cap is not None:
             weight_N = log_ratio(tokens.old_logprobs_N, tokens.behavior_logprobs_N).exp()
             statistics["importance_capped_frac"] = weight_N > self.importance_cap

@@ -45,11 +45,15 @@ class VisionInputs:
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxSettings:
-    """The distribution whose log-probs are wanted: that of the sampler. `chunk` positions have logits at one time."""
+    """The distribution whose log-probs are wanted: that of the sampler. `chunk` positions have logits at one time.
+
+    Rows of the head from `vocab_size` on have no part in it, as those of a teacher's tokens that its student does not know.
+    """
 
     temperature: float = 1.0
     banned_ids: tuple[int, ...] = ()
     chunk: int = 2048
+    vocab_size: int | None = None
 
 
 Readout: TypeAlias = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
@@ -82,6 +86,7 @@ class Policy(torch.nn.Module):
             packed.token_ids_N[packed.target_M],
             temperature=self.softmax.temperature,
             chunk=self.softmax.chunk,
+            vocab_size=self.softmax.vocab_size,
             banned_ids=self.softmax.banned_ids,
         )
         return logprobs_M, entropy_M, *(readout(hidden_MH, self.head_VH) if readout else ())

@@ -4,10 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 from trl.experimental.gkd import GKDTrainer
 
 from distill.divergences import Divergence, DivergenceName, sampled_advantages
+from rl.config.teaching_settings import DistillationSettings
 from rl.training.token_distribution import bucketed, with_tail
 
 STUDENT = torch.tensor([[0.3, -0.7, 1.1, 0.0, -1.5]], dtype=torch.float64)
@@ -58,6 +60,20 @@ def test_the_scaled_jsd_goes_over_into_the_kls_without_a_jump(beta: float, end: 
     (value, gradient), (expected, expected_gradient) = value_and_gradient(Divergence("jsd", beta)), value_and_gradient(Divergence(end))
     assert value == pytest.approx(expected, abs=1e-5)
     torch.testing.assert_close(gradient, expected_gradient, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.99])
+def test_the_jsd_keeps_three_digits_in_float32_at_the_ends_that_the_settings_allow(beta: float) -> None:
+    divergence = Divergence("jsd", beta)
+    exact, single = (divergence(*(x.to(kind).log_softmax(1) for x in (STUDENT, TEACHER))) for kind in (torch.float64, torch.float32))
+    assert single.item() == pytest.approx(exact.item(), abs=1e-4)
+    DistillationSettings(beta=beta)
+
+
+@pytest.mark.parametrize("beta", [0.009, 0.991])
+def test_a_beta_at_which_float32_loses_the_jsd_is_refused(beta: float) -> None:
+    with pytest.raises(ValidationError):
+        DistillationSettings(beta=beta)
 
 
 def test_all_divergences_have_the_same_curvature_where_student_and_teacher_agree() -> None:

@@ -18,7 +18,7 @@ from distill.divergences import Divergence
 from distill.objective import DistillObjective, SampledObjective
 from distill.signal import DistillSignal, Vocabulary
 from distill.teachers import output_head
-from rl.config.settings import LearnerSettings, ObjectiveSettings
+from rl.config.settings import LearnerSettings, ObjectiveSettings, ReferenceSettings
 from rl.graded import GradedGroup
 from rl.objectives.objective import make_objective
 from rl.training.batch import FloatsM, FloatsMV, IdsMK, SapoBatch
@@ -85,7 +85,8 @@ def taught_batch(teachers: dict[str, Path], vocabulary: Vocabulary, max_tokens: 
 
 def objective(teachers: dict[str, Path], divergence: Divergence, reward_weight: float = 0.0) -> DistillObjective:
     heads = {name: output_head(path) for name, path in teachers.items()}
-    return DistillObjective(make_objective(ObjectiveSettings()), reward_weight, 1.0, divergence, SOFTMAX, VOCABULARY, heads)
+    policy = replace(make_objective(ObjectiveSettings()), reward_weight=reward_weight)
+    return DistillObjective(policy, 1.0, divergence, SOFTMAX, VOCABULARY, heads)
 
 
 def gradients(path: Path, loss: DistillObjective | SampledObjective, batch: SapoBatch, max_tokens: int = 10_000) -> dict[str, Tensor]:
@@ -161,6 +162,23 @@ def test_the_reward_term_is_added_with_its_weight(student: Path, teachers: dict[
     policy = gradients(student, make_objective(ObjectiveSettings()), batch)  # type: ignore[arg-type]
     for name, value in mixed.items():
         torch.testing.assert_close(value, alone[name] + 0.25 * policy[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("reward_weight", [0.0, 0.5])
+def test_the_reference_term_is_added_in_full_whatever_the_weight_of_rewards(
+    student: Path, teachers: dict[str, Path], reward_weight: float
+) -> None:
+    batch = taught_batch(teachers, "full")
+    reference = FrozenPolicy(teachers["first"], SOFTMAX, 10_000, bfloat16=False).logprobs([tree.tree for tree in batch.trees])
+    batch = replace(batch, trees=tuple(tree.with_reference(known) for tree, known in zip(batch.trees, reference, strict=True)))
+    distilling = objective(teachers, Divergence(), reward_weight)
+    held = make_objective(ObjectiveSettings(reference=ReferenceSettings(coefficient=0.3)))
+    term = gradients(student, replace(held, reward_weight=0.0), batch)  # type: ignore[arg-type]
+    assert max(float(value.abs().max()) for value in term.values()) > 1e-2
+    alone = gradients(student, distilling, batch)
+    both = gradients(student, replace(distilling, policy=replace(held, reward_weight=reward_weight)), batch)
+    for name, value in both.items():
+        torch.testing.assert_close(value, alone[name] + term[name], rtol=0, atol=2e-5)
 
 
 def test_sampled_advantages_are_the_policy_loss_with_the_teachers_log_probs_in_them(student: Path, teachers: dict[str, Path]) -> None:

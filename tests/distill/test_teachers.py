@@ -1,15 +1,27 @@
 """Teachers: which one teaches a task, and which are refused because their ids are not the student's."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 
+from distill.on_policy import build_scorer
 from distill.teachers import TeacherError, check_same_ids, output_head, route, true_vocabulary
+from rl.assembly import softmax
+from rl.config.settings import LoopSettings, RunSettings
 from rl.config.supervised_settings import TinyPolicySettings
+from rl.config.task_settings import TaskSettings
+from rl.config.teaching_settings import DistillationSettings, TeacherSettings
 from rl.policy import build_tiny_policy
+from rl.training.frozen import FrozenPolicy
 from rl.training.model import Policy, SoftmaxSettings
+from rl.training.token_distribution import log_softmax
+from rl.training.tree import Stretch, Tree
+from rollouts.render import Renderer
 from tasks.errors import TaskError
 
 CORPUS = ["the student and the teacher read the same words", "one two three four five", "some other words that make merges"] * 20
@@ -56,6 +68,38 @@ def test_the_output_head_is_that_of_the_model(student: Path) -> None:
 
 def test_the_true_vocabulary_is_the_tokenizers(student: Path) -> None:
     assert true_vocabulary(student) == len(output_head(student))
+
+
+def test_tokens_that_the_student_does_not_know_have_no_part_in_what_a_teacher_says(student: Path, cache: Path, tmp_path: Path) -> None:
+    """Its hidden states with its head, its most probable tokens, and the sampled token alone."""
+    whole = build_tiny_policy(WIDE, CORPUS, 3, cache)
+    tokenizer = AutoTokenizer.from_pretrained(whole)
+    tokenizer.add_tokens(["<further>", "<another>"])
+    model = AutoModelForImageTextToText.from_pretrained(whole)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    shutil.copytree(whole, tmp_path / "larger")
+    model.save_pretrained(tmp_path / "larger")
+    tokenizer.save_pretrained(tmp_path / "larger")
+    check_same_ids("big", student, tmp_path / "larger", with_images=True)
+    teacher = TeacherSettings(path=str(tmp_path / "larger"))
+    settings = RunSettings(
+        tasks={"sums": TaskSettings(family="algebra")},
+        loop=LoopSettings(refill=False),
+        distillation=DistillationSettings(teachers={"big": teacher}, vocabulary="sampled"),
+    )
+    renderer, size = Renderer(student), true_vocabulary(student)
+    scorer = build_scorer(settings, "big", tmp_path / "larger", student, renderer, 1)()
+    assert isinstance(scorer, FrozenPolicy)
+    said = np.array(renderer.text_ids("one two three"), dtype=np.int64)
+    trunk, branch = Stretch(said, np.zeros(len(said), dtype=np.bool_)), Stretch(said, np.ones(len(said), dtype=np.bool_))
+    trees = [Tree(trunk, (branch,))]
+    ((states,),), ((sampled,),), (((ids, top),),) = scorer.hidden_states(trees), scorer.logprobs(trees), scorer.top_k(trees, size, size)
+    head, distribution = output_head(tmp_path / "larger"), softmax(settings, renderer)
+    assert len(head) == size + 2
+    full = log_softmax(torch.from_numpy(states), head, distribution, size)
+    expected = full.gather(1, torch.from_numpy(said)[:, None])[:, 0].numpy()
+    np.testing.assert_allclose(sampled, expected, atol=1e-5)
+    np.testing.assert_allclose(top[ids.argsort(1)[np.arange(len(said)), said][:, None] == np.arange(top.shape[1])], expected, atol=1e-5)
 
 
 def test_a_task_goes_to_the_teacher_that_names_it_and_else_to_the_one_that_names_none() -> None:
