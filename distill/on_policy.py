@@ -16,7 +16,7 @@ from rl.signal import Signal
 from rl.training.learner import Objective
 from rl.training.model import SoftmaxSettings
 from rollouts.render import Renderer
-from tasks.build import Task
+from tasks.build import Task, most_images
 
 if TYPE_CHECKING:
     from distill.vllm_teacher import VllmTeacher
@@ -87,8 +87,7 @@ def check_teachers(settings: RunSettings, student: Path, teachers: Mapping[str, 
     """Raises `TeacherError` for a teacher whose token ids or patches are not the student's, before anything is sampled."""
     by_task = teacher_of_task(settings) if teachers else {}
     for name, path in teachers.items():
-        taught = [tasks[task].train.problem(0) for task, teacher in by_task.items() if teacher == name]
-        with_images = any(message.images for problem in taught for message in problem.messages)
+        with_images = any(most_images(tasks[task], 0) for task, teacher in by_task.items() if teacher == name)
         check_same_ids(name, student, path, with_images=with_images)
 
 

@@ -17,6 +17,11 @@ HEADS = (
 )
 """Names of the output head in a checkpoint; the embeddings where the two are tied."""
 
+_OF_IMAGES = (
+    *("patch_size", "merge_size", "temporal_patch_size", "size", "resample"),
+    *("do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std"),
+)
+
 
 class TeacherError(TaskError):
     """A teacher that cannot teach this student; the message says why and what can be done."""
@@ -92,7 +97,7 @@ def _check_same_patches(name: str, student: Path, teacher: Path) -> None:
             "images, and those tasks another teacher"
         )
     mine, theirs = (AutoImageProcessor.from_pretrained(path).to_dict() for path in (student, teacher))
-    for key in ("patch_size", "merge_size", "temporal_patch_size", "size", "image_mean", "image_std"):
+    for key in _OF_IMAGES:
         if mine.get(key) != theirs.get(key):
             raise TeacherError(
                 f"distillation.teachers.{name}: {teacher} prepares images with {key}={theirs.get(key)}, the student with {mine.get(key)}: "

@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, Qwen3Config
 
-from distill.on_policy import build_scorer
+from distill.on_policy import build_scorer, check_teachers
 from distill.teachers import TeacherError, check_same_ids, output_head, route, true_vocabulary
 from rl.assembly import softmax
 from rl.config.settings import LoopSettings, RunSettings
@@ -22,6 +23,7 @@ from rl.training.model import Policy, SoftmaxSettings
 from rl.training.token_distribution import log_softmax
 from rl.training.tree import Stretch, Tree
 from rollouts.render import Renderer
+from tasks.build import build_task
 from tasks.errors import TaskError
 
 CORPUS = ["the student and the teacher read the same words", "one two three four five", "some other words that make merges"] * 20
@@ -60,6 +62,33 @@ def test_a_teacher_that_cuts_images_otherwise_is_refused_only_for_tasks_with_ima
     check_same_ids("big", student, other, with_images=False)
     with pytest.raises(TeacherError, match="prepares images with size"):
         check_same_ids("big", student, other, with_images=True)
+
+
+@pytest.mark.parametrize(("key", "value"), [("resample", 2), ("rescale_factor", 1 / 127.5), ("do_rescale", False), ("do_normalize", False)])
+def test_a_teacher_that_sees_other_pixels_is_refused(student: Path, cache: Path, tmp_path: Path, key: str, value: object) -> None:
+    shutil.copytree(build_tiny_policy(WIDE, CORPUS, 1, cache), tmp_path / "other")
+    processor = AutoImageProcessor.from_pretrained(tmp_path / "other")
+    setattr(processor, key, value)
+    processor.save_pretrained(tmp_path / "other")
+    (tmp_path / "other" / "processor_config.json").unlink(missing_ok=True)
+    with pytest.raises(TeacherError, match=f"prepares images with {key}="):
+        check_same_ids("big", student, tmp_path / "other", with_images=True)
+
+
+@pytest.mark.parametrize("pictured", range(3))
+def test_any_problem_of_a_task_may_be_the_one_with_an_image(student: Path, tmp_path: Path, pictured: int) -> None:
+    PIL.Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    rows = [{"prompt": f"{i}?", "target": "1", "images": ["a.png"] if i == pictured else []} for i in range(3)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = RunSettings(
+        tasks={"sums": TaskSettings(data=str(tmp_path / "rows.jsonl"), target="math", heldout=1)},
+        loop=LoopSettings(refill=False),
+        distillation=DistillationSettings(teachers={"big": TeacherSettings(path="big")}),
+    )
+    Qwen3Config(vocab_size=300).save_pretrained(tmp_path / "text")
+    AutoTokenizer.from_pretrained(student).save_pretrained(tmp_path / "text")
+    with pytest.raises(TeacherError, match="reads text only"):
+        check_teachers(settings, student, {"big": tmp_path / "text"}, {"sums": build_task("sums", settings.tasks["sums"], 0)})
 
 
 def test_the_output_head_is_that_of_the_model(student: Path) -> None:
