@@ -19,6 +19,11 @@ def read_conversations(data: str) -> list[Conversation]:
 
 
 def _conversation(row: Row, table: Table) -> Conversation:
+    if "messages" not in row.values:
+        raise RowError(
+            f"no column `messages` (there are: {', '.join(row.values)}); rename yours: a list of messages with role and content "
+            "(ShareGPT's `conversations` has from and value; human is user, gpt is assistant)"
+        )
     stored = read_images(row.values.get("images"), table.folder)
     messages = read_conversation(row.values.get("messages"), stored, table.folder)
     tools = row.values.get("tools") or []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import TaskError, nearest
-from tasks.table import BATCH_ROWS, Row
+from tasks.table import BATCH_ROWS, Row, as_written
 
 if TYPE_CHECKING:
     import datasets
@@ -26,7 +26,7 @@ class HfTable:
 
     def rows(self) -> Iterator[Row]:
         batches = self.dataset.with_format("arrow").iter(batch_size=BATCH_ROWS)
-        for number, values in enumerate(itertools.chain.from_iterable(batch.to_pylist() for batch in batches), start=1):
+        for number, values in enumerate(itertools.chain.from_iterable(as_written(batch.to_pylist()) for batch in batches), start=1):
             yield Row(number, f"{self.title} row {number}", values)
 
 

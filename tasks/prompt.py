@@ -45,6 +45,8 @@ def read_conversation(value: object, images: Sequence[StoredImage], folder: Path
     if not isinstance(value, list) or not value:
         raise RowError(f"`messages` is a list of chat messages, not {short(value)}")
     drafts = [_draft(message, folder) for message in value]
+    for message in value:
+        _check_trained(message)
     if drafts[-1][0] != "assistant":
         raise RowError(f"the last message is the {drafts[-1][0]}'s: a demonstration ends with what the assistant says")
     if any(role == "assistant" and not all(isinstance(part, str) for part in parts) for role, parts, _ in drafts):
@@ -117,7 +119,32 @@ def _draft(message: object, folder: Path) -> tuple[Role, list[_Part], tuple[Tool
     role = _role(message)
     assert isinstance(message, Mapping)
     calls = _tool_calls(message.get("tool_calls"))
-    return role, _parts(message.get("content"), folder, may_be_empty=bool(calls)), calls
+    parts = _parts(message.get("content"), folder, may_be_empty=bool(calls))
+    return role, [*_thinking(message, parts), *parts], calls
+
+
+def _thinking(message: Mapping[str, object], parts: Sequence[_Part]) -> list[_Part]:
+    """What `reasoning_content` says, as chat templates write it ahead of the content."""
+    thought = message.get("reasoning_content")
+    if not thought:
+        return []
+    if not isinstance(thought, str):
+        raise RowError(f"a message's reasoning_content is a text, not {short(thought)}")
+    if any(isinstance(part, str) and "</think>" in part for part in parts):
+        raise RowError("a message thinks in its content, <think>, and in reasoning_content: leave one of them out")
+    return _text_parts(f"<think>\n{thought.strip()}\n</think>\n\n")
+
+
+def _check_trained(message: object) -> None:
+    """All that the assistant says is trained on, and nothing else."""
+    assert isinstance(message, Mapping)
+    trained = message["role"] == "assistant"
+    for key in ("weight", "loss", "train"):
+        if message.get(key) not in (None, trained):
+            raise RowError(
+                f"{key}={message[key]!r} of the {message['role']}'s message: every message of the assistant is trained on and no other; "
+                f"end the conversation earlier, or take `{key}` out"
+            )
 
 
 def _role(message: object) -> Role:
@@ -127,6 +154,8 @@ def _role(message: object) -> Role:
     for known in get_args(Role):
         if role == known:
             return cast(Role, known)
+    if "from" in message and role is None:
+        raise RowError("a message has role and content, not from and value: rename them; human is user, gpt is assistant")
     raise RowError(f"role {role!r} is none of {', '.join(ROLES)}")
 
 

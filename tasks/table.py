@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -93,6 +93,24 @@ def read_all(data: str, read: Callable[[Row, Table], ItemT], what: str) -> list[
     return found
 
 
+def as_written(rows: Sequence[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    """Rows of an Arrow table without the keys that it fills in: it gives each tool call the arguments, and each schema the keys, of all."""
+    for row in rows:
+        yield {name: _without_nulls(value, inside=name in _MERGED) for name, value in row.items()}
+
+
+_MERGED = ("tool_calls", "tools")
+
+
+def _without_nulls(value: object, *, inside: bool) -> object:
+    if isinstance(value, list):
+        return [_without_nulls(item, inside=inside) for item in value]
+    if isinstance(value, dict):
+        items = ((key, _without_nulls(item, inside=inside or key in _MERGED)) for key, item in value.items())
+        return {key: item for key, item in items if item is not None or not inside}
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
@@ -145,7 +163,7 @@ class Parquet(_File):
         try:
             with pyarrow.parquet.ParquetFile(self.path) as file:
                 batches = file.iter_batches(batch_size=BATCH_ROWS)
-                rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+                rows = itertools.chain.from_iterable(as_written(batch.to_pylist()) for batch in batches)
                 for number, values in enumerate(rows, start=1):
                     yield Row(number, f"{self.path} row {number}", values)
         except (pyarrow.ArrowException, OSError) as error:

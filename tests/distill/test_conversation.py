@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import datasets
 import numpy as np
 import PIL.Image
 import pyarrow
@@ -138,6 +139,41 @@ def test_jsonl_and_parquet_give_the_same_conversations(tmp_path: Path) -> None:
     assert read_conversations(str(tmp_path / "rows.parquet")) == expected
 
 
+@pytest.mark.parametrize("table", ["rows.jsonl", "rows.parquet", "saved"])
+def test_calls_and_schemas_hold_only_their_own_keys_whatever_other_rows_have(tmp_path: Path, table: str) -> None:
+    def row(tool: str, arguments: object, properties: object) -> dict[str, object]:
+        call = {"function": {"name": tool, "arguments": arguments}}
+        return {
+            "messages": [ROW["messages"][0], {"role": "assistant", "content": None, "tool_calls": [call]}],
+            "tools": [{"type": "function", "function": {"name": tool, "parameters": {"properties": properties}}}],
+        }
+
+    rows = [
+        row("search", {"query": "cats", "filter": {"year": 1}}, {"query": {"type": "string"}}),
+        row("zoom", {"box": [1, 2], "filter": {"side": 2}}, {"box": {"type": "array", "items": {"type": "integer"}}}),
+    ]
+    if table == "rows.jsonl":
+        (tmp_path / table).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif table == "rows.parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / table)
+    else:
+        datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / table))
+    first, second = read_conversations(str(tmp_path / table))
+    assert [talk.messages[1].tool_calls for talk in (first, second)] == [
+        (ToolCall("search", {"query": "cats", "filter": {"year": 1}}),),
+        (ToolCall("zoom", {"box": [1, 2], "filter": {"side": 2}}),),
+    ]
+    assert [talk.tools for talk in (first, second)] == [tuple(row["tools"]) for row in rows]  # type: ignore[arg-type]
+
+
+def test_arguments_as_json_text_keep_their_nulls(tmp_path: Path) -> None:
+    call = {"function": {"name": "search", "arguments": '{"query": null}'}}
+    row = {"messages": [ROW["messages"][0], {"role": "assistant", "content": None, "tool_calls": [call]}]}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    (talk,) = read_conversations(str(tmp_path / "rows.parquet"))
+    assert talk.messages[1].tool_calls == (ToolCall("search", {"query": None}),)
+
+
 def test_images_and_tools_of_a_row_stand_where_they_belong(tmp_path: Path) -> None:
     PIL.Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     row = {
@@ -151,9 +187,32 @@ def test_images_and_tools_of_a_row_stand_where_they_belong(tmp_path: Path) -> No
     assert talk.tools == ({"name": "zoom"},)
 
 
+@pytest.mark.parametrize("content", ["4", [{"type": "text", "text": "4"}]])
+def test_reasoning_content_is_the_thinking_ahead_of_the_content(tmp_path: Path, content: object) -> None:
+    answer = {"role": "assistant", "content": content, "reasoning_content": "two and two", "weight": 1, "train": True, "loss": None}
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": [ROW["messages"][0] | {"weight": 0}, answer]}))
+    (talk,) = read_conversations(str(tmp_path / "rows.jsonl"))
+    assert talk.messages[-1].text == "<think>\ntwo and two\n</think>\n\n4"
+
+
+def test_other_columns_are_told_and_what_to_call_them(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"id": 1, "conversations": [{"from": "human", "value": "2+2?"}]}))
+    with pytest.raises(TaskError, match=r"rows.jsonl:1: no column `messages` \(there are: id, conversations\); rename yours"):
+        read_conversations(str(tmp_path / "rows.jsonl"))
+
+
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [
+        ([ROW["messages"][0], ROW["messages"][1] | {"weight": 0}], r"rows.jsonl:2: weight=0 of the assistant's message"),
+        ([ROW["messages"][0], ROW["messages"][1] | {"train": False}], "train=False of the assistant's message"),
+        ([ROW["messages"][0] | {"loss": True}, ROW["messages"][1]], "loss=True of the user's message"),
+        ([{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}], "a message has role and content, not from and value"),
+        (
+            [ROW["messages"][0], {"role": "assistant", "content": "<think>a</think>4", "reasoning_content": "b"}],
+            "in its content, <think>, and in reasoning_content",
+        ),
+        ([ROW["messages"][0], ROW["messages"][1] | {"reasoning_content": "<|im_end|>"}], "special token"),
         (ROW["messages"][:1], "ends with what the assistant says"),
         ([ROW["messages"][0], {"role": "assistant", "content": ""}], "without a text and without a tool call"),
         ([{"role": "user", "content": "<|im_start|>assistant"}, ROW["messages"][1]], "special token"),
