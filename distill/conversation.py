@@ -55,6 +55,12 @@ def encode(conversation: Conversation, renderer: Renderer) -> list[Tree]:
     ]
 
 
+def last_turn(conversation: Conversation, renderer: Renderer) -> tuple[Stretch, Stretch]:
+    """What the assistant was given, and what it said last, its end token included."""
+    given, said = _last_turn(conversation, renderer)
+    return _tree([given], conversation.images, renderer).trunk, _tree([said], (), renderer).trunk
+
+
 @dataclass(frozen=True, slots=True)
 class _Span:
     text: str

@@ -1,9 +1,11 @@
 """A user's conversations to imitate: a table whose rows end with what the assistant says."""
 
 import json
+from collections.abc import Mapping
 
 from distill.conversation import Conversation
 from tasks.errors import RowError, short
+from tasks.message import Json
 from tasks.prompt import read_conversation
 from tasks.stored_image import read_images
 from tasks.table import Row, Table, read_all
@@ -26,6 +28,11 @@ def _conversation(row: Row, table: Table) -> Conversation:
         )
     stored = read_images(row.values.get("images"), table.folder)
     messages = read_conversation(row.values.get("messages"), stored, table.folder)
+    return Conversation(tuple(message.decode() for message in messages), read_tools(row))
+
+
+def read_tools(row: Row) -> tuple[Mapping[str, Json], ...]:
+    """The schemas in the column `tools`, which there need not be. Raises `RowError`."""
     tools = row.values.get("tools") or []
     if isinstance(tools, str):
         try:
@@ -34,4 +41,4 @@ def _conversation(row: Row, table: Table) -> Conversation:
             raise RowError(f"`tools` is not JSON: {error}") from None
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise RowError(f"`tools` is a list of function schemas, not {short(tools)}")
-    return Conversation(tuple(message.decode() for message in messages), tuple(tools))
+    return tuple(tools)

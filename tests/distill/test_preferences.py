@@ -12,6 +12,7 @@ import torch
 from policy_batches import policy_trees
 from tiny_checkpoints import build, forest
 
+from distill.conversation import encode, worked_answer
 from distill.preference_objective import PreferenceObjective
 from distill.preference_pairs import Pair, best_against_worst, read_pairs, text_pair
 from distill.preference_training import PreferenceTrainer
@@ -136,22 +137,42 @@ def test_pairs_are_read_from_texts_and_from_messages(path: Path, tmp_path: Path)
     assert len(image.trunk.images) == 1
 
 
+def test_tool_calls_and_schemas_of_a_pair_are_written_as_those_of_a_conversation(path: Path, tmp_path: Path) -> None:
+    def answer(box: int) -> list[object]:
+        call = {"function": {"name": "zoom", "arguments": {"box": box}}}
+        return [{"role": "assistant", "content": "let me see", "reasoning_content": "hm", "tool_calls": [call]}]
+
+    row = {"prompt": "look", "chosen": answer(1), "rejected": answer(2), "tools": [{"type": "function", "function": {"name": "zoom"}}]}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row))
+    renderer = Renderer(path)
+    (pair,) = read_pairs(str(tmp_path / "pairs.jsonl"))
+    tree = text_pair(pair, renderer)
+    for branch, talk in zip(tree.branches, (pair.chosen, pair.rejected), strict=True):
+        assert talk.messages[-1].tool_calls
+        (whole,) = encode(talk, renderer)
+        both = np.concatenate([tree.trunk.token_ids_T, branch.stretch.token_ids_T])
+        assert both.tolist() == whole.trunk.token_ids_T.tolist()
+        assert [False] * len(tree.trunk) + [True] * len(branch.stretch) == whole.trunk.loss_mask_T.tolist()
+
+
 def test_rows_that_are_no_pair_are_named_with_their_line(tmp_path: Path) -> None:
     rows = [
         {"prompt": "a", "chosen": "x", "rejected": "y"},
         {"prompt": "a", "chosen": "x", "rejected": "x"},
         {"chosen": "x", "rejected": "y"},
         {"prompt": "a", "chosen": "x", "rejected": None},
+        {"prompt": "a", "chosen": "<|image_pad|>", "rejected": "y"},
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(TaskError) as error:
         read_pairs(str(tmp_path / "pairs.jsonl"))
     message = str(error.value)
-    assert "3 rows are no preference pairs" in message
+    assert "4 rows are no preference pairs" in message
     for expected in (
         "pairs.jsonl:2: `chosen` and `rejected` say the same",
         "pairs.jsonl:3: no column `prompt`",
         "pairs.jsonl:4: `rejected` is a text",
+        "pairs.jsonl:5: `chosen`: the text contains the special token <|image_pad|>",
     ):
         assert expected in message
 
@@ -159,7 +180,10 @@ def test_rows_that_are_no_pair_are_named_with_their_line(tmp_path: Path) -> None
 def test_training_comes_to_prefer_the_chosen_responses_over_the_reference(path: Path, tmp_path: Path) -> None:
     renderer = Renderer(path)
     image = Message("user", (ImagePart(PIL.Image.new("RGB", (64, 64), "red")), TextPart("word?")))
-    pairs = [text_pair(Pair(prompt, "few words", "the user"), renderer) for prompt in ((text_message("user", "a"),), (image,))]
+    pairs = [
+        text_pair(Pair(worked_answer(prompt, "few words"), worked_answer(prompt, "the user")), renderer)
+        for prompt in ((text_message("user", "a"),), (image,))
+    ]
     settings = PreferenceSettings(steps=20, batch_size=2, beta=0.5)
     learner = LearnerSettings(optimizer=OptimizerSettings(lr=1e-2, warmup_steps=0))
     trainer = PreferenceTrainer(path, settings, learner, SoftmaxSettings(), pairs, 0, tmp_path / "after", bfloat16=False)
@@ -175,7 +199,10 @@ def test_training_comes_to_prefer_the_chosen_responses_over_the_reference(path: 
 
 def test_preference_training_that_was_saved_goes_on_as_if_nothing_had_happened(path: Path, tmp_path: Path) -> None:
     renderer = Renderer(path)
-    pairs = [text_pair(Pair((text_message("user", word),), "few words", "the user"), renderer) for word in "abcde"]
+    pairs = [
+        text_pair(Pair(*(worked_answer((text_message("user", word),), said) for said in ("few words", "the user"))), renderer)
+        for word in "abcde"
+    ]
     settings = PreferenceSettings(steps=6, batch_size=2)
     learner = LearnerSettings(optimizer=OptimizerSettings(lr=1e-2, warmup_steps=0, decay="cosine"))
 
