@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from distill.cold_start import SupervisedTraining, cold_start, further_supervised
 from distill.imitated import Imitation
 from distill.off_policy_run import teachers_conversations
-from distill.preference_pairs import Pair, best_against_worst, text_pair
+from distill.own_pairs import own_pairs
+from distill.preference_pairs import Pair, text_pair
 from distill.preference_training import PreferenceReport, PreferenceTrainer
 from distill.resumable import ReportT, ResumableTraining
 from distill.supervised import SupervisedReport
@@ -92,9 +94,8 @@ class TrainingOnce:
         if preferences.data is not None:
             pairs = [text_pair(pair, renderer) for pair in self.pairs]
         else:
-            groups = await session.answered(preferences.problems, preferences.samples)
-            pairs = [pair for group in groups if (pair := best_against_worst(group)) is not None]
-            self.display.note(f"{len(pairs)} pairs from {len(groups)} problems; the others' rewards are all equal")
+            answered = partial(session.answered, preferences.problems, preferences.samples)
+            pairs = await own_pairs(self.folder.path / "preference_pairs.jsonl", answered, renderer.text, self.display.note)
         if not pairs:
             raise TaskError("preferences: rewards differ in no problem, so there is no pair: more samples, or other problems")
         distribution, learner, bfloat16 = softmax(settings, renderer), settings.learner, uses_bfloat16(settings)

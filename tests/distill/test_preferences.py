@@ -1,5 +1,6 @@
 """Preference optimisation: the loss against values worked by hand, pairs that stay together, and training that prefers."""
 
+import asyncio
 import json
 import math
 from dataclasses import replace
@@ -13,6 +14,7 @@ from policy_batches import policy_trees
 from tiny_checkpoints import build, forest
 
 from distill.conversation import encode, worked_answer
+from distill.own_pairs import own_pairs
 from distill.preference_objective import PreferenceObjective
 from distill.preference_pairs import Pair, best_against_worst, read_pairs, text_pair
 from distill.preference_training import PreferenceTrainer
@@ -117,6 +119,33 @@ def test_of_a_group_the_best_stands_against_the_worst() -> None:
 
 def test_a_group_of_equals_is_no_pair() -> None:
     assert best_against_worst(group(Grade(1.0), Grade(1.0), Ungraded("timeout"))) is None
+
+
+def test_answers_to_compare_are_sampled_once_and_kept_whole(path: Path, tmp_path: Path) -> None:
+    """What is read again trains as what was sampled: ids, masks and pixels are the same."""
+    asked, notes = [], list[str]()
+    picture = PIL.Image.effect_noise((64, 32), 50).convert("RGB")
+    judged = group(Grade(0.5), Grade(1.0), Grade(0.0))
+    seen = replace(judged.members[1].rollout.segments[0], messages=(Message("user", (ImagePart(picture), TextPart("1+1?"))),))
+    with_image = [
+        replace(member, rollout=replace(member.rollout, segments=(seen, *member.rollout.segments[1:]))) for member in judged.members
+    ]
+
+    async def answered() -> list[GradedGroup]:
+        asked.append(True)
+        return [replace(judged, members=tuple(with_image)), group(Grade(1.0), Grade(1.0))]
+
+    file, decode = tmp_path / "pairs.jsonl", Renderer(path).text
+    (made,), (again,) = (asyncio.run(own_pairs(file, answered, decode, notes.append)) for _ in range(2))
+    assert len(asked) == 1
+    assert notes == ["1 pairs from 2 problems; the others' rewards are all equal"]
+    assert (again.task, again.compared) == (made.task, True)
+    for one, other in zip((made.trunk, *made.tree.branches), (again.trunk, *again.tree.branches), strict=True):
+        assert one.token_ids_T.tolist() == other.token_ids_T.tolist()
+        assert one.loss_mask_T.tolist() == other.loss_mask_T.tolist()
+        assert [image.tobytes() for image in one.images] == [image.tobytes() for image in other.images]
+    assert len(again.trunk.images) == 1
+    assert [branch.advantage for branch in again.branches] == [branch.advantage for branch in made.branches]
 
 
 def test_pairs_are_read_from_texts_and_from_messages(path: Path, tmp_path: Path) -> None:
