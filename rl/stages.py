@@ -44,8 +44,7 @@ def run_stages(settings: RunSettings, run: Callable[[RunSettings], int], layers:
             elif code := run(stage):
                 return code
         except RunFolderError as error:
-            raise RunFolderError(f"{error}
-({name} is a stage, and `name`, which is {settings.name}, that of all stages)") from error
+            raise RunFolderError(f"{error}\n({name} is a stage, and `name`, which is {settings.name}, that of all stages)") from error
         made[name] = Path(f"{STAGE}{name}") if settings.dry_run else _result(folder, name)
     if not settings.dry_run:
         _report({name: RunFolder(stage.runs / stage.name) for name, stage in stages.items()}, settings.runs / settings.name / TABLE)
