@@ -7,6 +7,7 @@ import json
 import math
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,6 +16,7 @@ from typing import Literal
 
 import torch
 
+from rl.config.settings import LearnerSettings
 from rl.config.supervised_settings import SupervisedSettings
 from rl.training.batch import packed_passes
 from rl.training.model import SoftmaxSettings
@@ -24,13 +26,19 @@ from tasks.errors import TaskError
 
 LossWeighting = Literal["token", "sample", "sqrt"]
 _EXPONENT: dict[LossWeighting, float] = {"token": 0.0, "sqrt": 0.5, "sample": 1.0}
+MOST_VALIDATED = 512
+"""Demonstrations that are held back at the most: they are scored over and over while training waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A tree without branches whose assistant tokens are trained on."""
+    """A tree without branches whose assistant tokens are trained on.
+
+    Those of one `problem`, such as the turns of a conversation or several answers to it, are held back together.
+    """
 
     tree: Tree
+    problem: str
 
     @property
     def has_images(self) -> bool:
@@ -73,51 +81,77 @@ def denominator(lengths: Sequence[int], weighting: LossWeighting) -> float:
 
 
 class SupervisedTrainer:
-    """Trains in two phases: first on what fits the short context, then on all, long mixed with short."""
+    """Trains in two phases: first on what fits the short context, then on all, long mixed with short.
+
+    Of `learner`'s settings those count that say how passes are computed; with `from_trained`, `path` holds no fresh policy.
+    """
 
     def __init__(
-        self, path: Path, settings: SupervisedSettings, demonstrations: Sequence[Demonstration], seed: int, best: Path, *, bfloat16: bool
+        self,
+        path: Path,
+        settings: SupervisedSettings,
+        learner: LearnerSettings,
+        demonstrations: Sequence[Demonstration],
+        seed: int,
+        best: Path,
+        *,
+        bfloat16: bool,
+        from_trained: bool,
     ) -> None:
         torch.manual_seed(seed)
         self._settings = settings
         self._best_folder = best
         self._optimization = Optimization(
-            path, settings.optimizer, SoftmaxSettings(), settings.steps, bfloat16=bfloat16, freeze_vision=settings.freeze_vision
+            path,
+            settings.optimizer,
+            SoftmaxSettings(chunk=learner.logits_chunk),
+            settings.steps,
+            bfloat16=bfloat16,
+            freeze_vision=settings.freeze_vision,
         )
+        self._optimization.compute_as(learner)
         fitting = [d for d in demonstrations if d.tree.num_tokens <= settings.long_context]
         self.num_too_long = len(demonstrations) - len(fitting)
         order = random.Random(seed).sample(fitting, len(fitting))
-        held_back = max(1, round(settings.validation_share * len(order)))
-        self._validation, training = order[:held_back], order[held_back:]
+        held_back = _held_back(order, max(1, min(MOST_VALIDATED, round(settings.validation_share * len(order)))))
+        self._validation = [d for d in order if d.problem in held_back]
+        training = [d for d in order if d.problem not in held_back]
         short = [d for d in training if d.tree.num_tokens <= settings.short_context]
         if not training:
             raise TaskError(
-                f"{len(fitting)} of {len(demonstrations)} demonstrations have at most long_context={settings.long_context} tokens; one is "
-                "held back to choose the best checkpoint, so it takes two or more"
+                f"{len(fitting)} of {len(demonstrations)} demonstrations, of {len(held_back)} problems, have at most "
+                f"long_context={settings.long_context} tokens; one problem is held back to choose the best checkpoint: it takes two or more"
             )
         if not short:
             raise TaskError(f"short_context={settings.short_context}: every demonstration is longer; raise it")
         self._phases = (self._batches(short, seed), self._batches(training, seed + 1))
         self._second_phase = round((1.0 - settings.long_share) * settings.steps)
         self._best = (0, math.inf)
+        self._from_trained = from_trained
 
     def advance(self) -> SupervisedReport:
-        """Trains until the next validation and keeps the checkpoint if it is the best so far."""
+        """Trains until the next validation and keeps the checkpoint if it is the best so far; so may be a trained policy's start."""
         settings, optimization = self._settings, self._optimization
+        if self._from_trained and not optimization.steps_done:
+            self._validate()
         until = min(optimization.steps_done + settings.validate_every, settings.steps)
         losses = []
         while optimization.steps_done < until:
             batch = next(self._phases[optimization.steps_done >= self._second_phase])
             losses.append(self._loss(batch, train=True))
             optimization.step()
-        with optimization.evaluating():
-            validation = self._loss(self._validation, train=False)
-        if validation < self._best[1]:
-            self._best = (optimization.steps_done, validation)
-            optimization.save_policy(self._best_folder)
-        waited = optimization.steps_done - self._best[0]
+        validation = self._validate()
+        waited = optimization.steps_done - max(self._best[0], self._second_phase)
         done = optimization.steps_done == settings.steps or waited >= settings.patience * settings.validate_every
         return SupervisedReport(optimization.steps_done, sum(losses) / len(losses), validation, *self._best, done, self.num_too_long)
+
+    def _validate(self) -> float:
+        with self._optimization.evaluating():
+            validation = self._loss(self._validation, train=False)
+        if validation < self._best[1]:
+            self._best = (self._optimization.steps_done, validation)
+            self._optimization.save_policy(self._best_folder)
+        return validation
 
     def save(self, folder: Path) -> None:
         """The policy as it is in `folder/policy`, the best so far in `folder/best`, and the rest of the state beside them."""
@@ -125,7 +159,7 @@ class SupervisedTrainer:
         self._optimization.save_state(folder)
         if self._optimization.rank == 0:
             (folder / "best.json").write_text(json.dumps(self._best))
-            if self._best[0]:
+            if math.isfinite(self._best[1]):
                 shutil.copytree(self._best_folder, folder / "best")
 
     def load(self, folder: Path) -> None:
@@ -133,7 +167,7 @@ class SupervisedTrainer:
         self._optimization.load_state(folder)
         step, loss = json.loads((folder / "best.json").read_text())
         self._best = (step, loss)
-        if step and self._optimization.rank == 0:
+        if math.isfinite(loss) and self._optimization.rank == 0:
             shutil.copytree(folder / "best", self._best_folder, dirs_exist_ok=True)
         for done in range(self._optimization.steps_done):
             next(self._phases[done >= self._second_phase])
@@ -164,6 +198,18 @@ class SupervisedTrainer:
                 self._optimization.backward(share)
             loss = loss + share.detach()
         return float(self._optimization.summed_over_ranks({"loss": loss})["loss"])
+
+
+def _held_back(order: Sequence[Demonstration], number: int) -> set[str]:
+    """The first problems, as many as it takes for `number` demonstrations of theirs."""
+    of_problem = Counter(d.problem for d in order)
+    held_back: set[str] = set()
+    for problem in dict.fromkeys(d.problem for d in order):
+        if number <= 0:
+            break
+        held_back.add(problem)
+        number -= of_problem[problem]
+    return held_back
 
 
 def _shuffled(items: Sequence[Demonstration], rng: random.Random) -> Iterator[Demonstration]:

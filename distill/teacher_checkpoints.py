@@ -24,4 +24,4 @@ async def teacher_checkpoint(
     untrained = untrained_teacher(settings, name, teacher, student)
     if teacher.path is not None:
         return untrained
-    return await cold_start(settings, teacher.cold_start, untrained, imitated_by(teacher.cold_start, tasks), training)
+    return await cold_start(settings, teacher.cold_start, untrained, imitated_by(teacher.cold_start, tasks), training, from_trained=False)

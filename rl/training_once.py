@@ -77,7 +77,8 @@ class TrainingOnce:
         if not settings.cold_start.enabled:
             return untrained
         self.display.stage("cold start", settings.cold_start.steps)
-        return await cold_start(settings, settings.cold_start, untrained, self.imitated, self._supervised("cold_start"))
+        training, given = self._supervised("cold_start"), settings.policy.path is not None
+        return await cold_start(settings, settings.cold_start, untrained, self.imitated, training, from_trained=given)
 
     async def _off_policy(self, start: Path, teachers: Mapping[str, Path], pool: RewardPool) -> Path:
         settings, off, display = self.settings, self.settings.distillation.off_policy, self.display
@@ -86,7 +87,8 @@ class TrainingOnce:
             settings, self.tasks, start, teachers, self.cluster, pool, self.folder.path, self.max_images, display.advance, display.note
         )
         display.stage("imitation", off.supervised.steps)
-        return await cold_start(settings, off.supervised, start, kept, self._supervised("imitation"))
+        trained = settings.policy.path is not None or settings.cold_start.enabled
+        return await cold_start(settings, off.supervised, start, kept, self._supervised("imitation"), from_trained=trained)
 
     async def _preferences(self, start: Path, session: Session, folder: Path) -> Path:
         settings, preferences = self.settings, self.settings.preferences
@@ -134,6 +136,8 @@ class TrainingOnce:
             nonlocal done
             if not done and latest.num_too_long:
                 self.display.note(f"{latest.num_too_long} demonstrations have more tokens than long_context and are left out")
+            if latest.done and not latest.best_step:
+                self.display.note("no checkpoint predicts held-back demonstrations better than the policy it started from, which is kept")
             reached = round(time.monotonic() - began) if stage == "further_supervised" else latest.step
             self.display.advance(reached - done)
             done = reached

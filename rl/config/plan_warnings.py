@@ -10,16 +10,16 @@ from pathlib import Path
 from rewards.mixture import spec_of
 from rl.config.policy_shape import PolicyShape
 from rl.config.processes import Actor, Machine, bytes_per_value, gpu_shortage
-from rl.config.settings import STAGE, RunSettings
-from rl.config.supervised_settings import PolicySettings
+from rl.config.settings import STAGE, LearnerSettings, RunSettings
+from rl.config.supervised_settings import PolicySettings, SupervisedSettings
 from rl.config.task_settings import TaskSettings
 from tasks.families import make_family
 from tasks.mixture import slots
 
 PATCH = 32
 TEMPLATE_TOKENS = 12
-# Above this size reinforcement learning of all weights takes rates of about 1e-6.
-LARGE_POLICY, LARGE_RATE = 200_000_000, 2e-5
+# Above this size reinforcement learning of all weights takes rates of about 1e-6, supervised training of about 1e-5.
+LARGE_POLICY, LARGE_RATE, LARGE_SUPERVISED_RATE = 200_000_000, 2e-5, 1e-4
 # Text tokens a byte: a tokenizer of a few hundred entries knows few words, a large one has about four bytes a token.
 TINY_TOKENS_PER_BYTE, LARGE_TOKENS_PER_BYTE = 0.6, 0.3
 
@@ -29,6 +29,7 @@ def warnings(settings: RunSettings, shape: PolicyShape | None, machine: Machine,
     yield from _cache(settings, shape, machine)
     yield from _lengths(settings)
     yield from _rate(settings, shape)
+    yield from _learners_keys(settings)
     if settings.uses_loop:
         if settings.uses_rewards:
             yield from _objective(settings)
@@ -103,11 +104,38 @@ def _overlong_limits(task: TaskSettings) -> Iterator[int]:
 
 
 def _rate(settings: RunSettings, shape: PolicyShape | None) -> Iterator[str]:
-    path, rate = settings.policy.path, settings.learner.optimizer.lr
-    if not settings.uses_loop or path is None or path.startswith(STAGE) or rate <= LARGE_RATE:
+    path = settings.policy.path
+    if path is None or path.startswith(STAGE) or (shape is not None and shape.parameters <= LARGE_POLICY):
         return
-    if shape is None or shape.parameters > LARGE_POLICY:
-        yield f"learner.optimizer.lr={rate:g} is a rate for a tiny policy; for {path} 1e-6 is usual"
+    trained = [(key, supervised.optimizer.lr, LARGE_SUPERVISED_RATE, "1e-5") for key, supervised in _supervised(settings)]
+    if settings.uses_loop or _is_dpo(settings):
+        trained.append(("learner", settings.learner.optimizer.lr, LARGE_RATE, "1e-6"))
+    for key, rate, most, usual in trained:
+        if rate > most:
+            yield f"{key}.optimizer.lr={rate:g} is a rate for a tiny policy; for {path} {usual} is usual"
+
+
+def _is_dpo(settings: RunSettings) -> bool:
+    return settings.method == "dpo" and settings.further_supervised_s is None
+
+
+def _supervised(settings: RunSettings) -> Iterator[tuple[str, SupervisedSettings]]:
+    """The supervised trainings of the policy, each with its key."""
+    if settings.cold_start.enabled or settings.further_supervised_s is not None:
+        yield "cold_start", settings.cold_start
+    if settings.method == "off_policy_distill" and settings.further_supervised_s is None:
+        yield "distillation.off_policy.supervised", settings.distillation.off_policy.supervised
+
+
+def _learners_keys(settings: RunSettings) -> Iterator[str]:
+    """Keys of the learner that supervised training has under its own name."""
+    usual = LearnerSettings()
+    for key, supervised in _supervised(settings):
+        if settings.learner.freeze_vision and not supervised.freeze_vision:
+            yield f"learner.freeze_vision=true leaves the tower to supervised training: {key}.freeze_vision=true freezes it there too"
+        tokens = settings.learner.micro_batch_tokens
+        if tokens < min(usual.micro_batch_tokens, supervised.micro_batch_tokens):
+            yield f"learner.micro_batch_tokens={tokens} does not count in supervised training: {key}.micro_batch_tokens does"
 
 
 def prompt_tokens(task: TaskSettings, policy: PolicySettings) -> int | None:

@@ -201,6 +201,14 @@ class RunSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _something_is_trained(self) -> "RunSettings":
+        if self.method == "sft" and not self.cold_start.enabled and self.further_supervised_s is None:
+            raise ValueError(
+                "method=sft is the cold start alone, and cold_start.enabled=false: nothing would be trained; take one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _engines_can_score(self) -> "RunSettings":
         if self.stages:
             return self  # Each is checked with the keys that are its own.

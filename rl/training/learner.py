@@ -69,10 +69,7 @@ class Learner:
         self.optimization = Optimization(
             path, settings.optimizer, softmax, steps * settings.mini_batches, bfloat16=bfloat16, freeze_vision=settings.freeze_vision
         )
-        if settings.gradient_checkpointing:
-            self.optimization.checkpoint_activations()
-        if settings.compile:
-            self.optimization.policy.compile_blocks()
+        self.optimization.compute_as(settings)
         self.version = 0
 
     def update(self, batch: SapoBatch) -> UpdateReport:

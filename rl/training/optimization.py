@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from torch.distributed.tensor import DTensor
 from transformers import AutoProcessor, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
 
+from rl.config.settings import LearnerSettings
 from rl.config.supervised_settings import OptimizerSettings
 from rl.training.model import ModelInputs, Policy, Readout, SoftmaxSettings, TreeEncoder
 from rl.training.schedule import learning_rate
@@ -108,9 +109,12 @@ class Optimization:
         self.steps_done += 1
         return norm
 
-    def checkpoint_activations(self) -> None:
-        """Recompute activations in the backward pass: less memory, about a third more time."""
-        self.policy.model.gradient_checkpointing_enable()
+    def compute_as(self, settings: LearnerSettings) -> None:
+        """Recompute activations in the backward pass (less memory, about a third more time), compile blocks, or neither."""
+        if settings.gradient_checkpointing:
+            self.policy.model.gradient_checkpointing_enable()
+        if settings.compile:
+            self.policy.compile_blocks()
 
     def summed_over_ranks(self, sums: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if self.ranks == 1:

@@ -13,6 +13,8 @@ import pytest
 
 from distill.conversation import Conversation, encode, worked_answer
 from distill.conversation_file import read_conversations
+from distill.imitated import problem_key
+from distill.worked_turns import WorkedTurns
 from rl.config.supervised_settings import TinyPolicySettings
 from rl.policy import build_tiny_policy
 from rl.training.tree import Tree
@@ -56,6 +58,14 @@ def test_an_answer_without_thinking_follows_the_prompt_that_asks_for_none(render
     assert renderer.text(prompt) == renderer.text(renderer.prompt_ids(messages)) + "<think>\n\n</think>\n\n"
     assert tuple(tree.trunk.token_ids_T) == prompt + answer
     assert tree.trunk.loss_mask_T.tolist() == [False] * len(prompt) + [True] * len(answer)
+
+
+def test_turns_and_answers_to_one_prompt_are_of_one_problem() -> None:
+    asked = (text_message("user", "2+2?"),)
+    one = [worked_answer(asked, "4"), worked_answer(asked, "four", thinking=False), WorkedTurns(asked, ("<tool_call>", "4"), ("sum",))]
+    longer = worked_answer((*one[0].messages, text_message("user", "sure?")), "yes")
+    assert len({problem_key(talk) for talk in (*one, longer)}) == 1
+    assert problem_key(worked_answer((text_message("user", "2+3?"),), "4")) != problem_key(longer)
 
 
 def test_a_template_without_modes_is_known_as_such(path: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_cold_start_that_is_killed_makes_the_policy_of_one_that_is_not(tiny_po
         settings = RunSettings.model_validate({"tasks": {"a": {"family": "algebra"}}, "cache": tmp_path / cache, "cold_start": supervised})
         reports: list[object] = []
         training = ResumableTraining(actor, tmp_path / "unfinished", 2, reports.append, lambda note: None)  # type: ignore[arg-type]
-        return reports, asyncio.run(cold_start(settings, settings.cold_start, tiny_policy, imitated, training))
+        return reports, asyncio.run(cold_start(settings, settings.cold_start, tiny_policy, imitated, training, from_trained=False))
 
     whole, expected = made("whole", InProcess())
     with pytest.raises(RuntimeError, match="killed"):

@@ -1,7 +1,9 @@
 """The cold start's trainer: weights worked by hand, a loss that no split changes, and the best checkpoint kept."""
 
 import random
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tiny_checkpoints import Plain, build, sides, stretch
 from torch import Tensor
 
 from distill.supervised import Demonstration, SupervisedTrainer, denominator, token_weights
+from rl.config.settings import LearnerSettings
 from rl.config.supervised_settings import ColdStartSettings, OptimizerSettings
 from rl.policy import read_weights
 from rl.training.model import ModelInputs, TreeEncoder
@@ -41,15 +44,22 @@ def demonstrations(number: int = 20, seed: int = 0) -> list[Demonstration]:
     def one(index: int) -> Demonstration:
         answer = rng.randint(40, 60) if index % 3 == 0 else rng.randint(2, 9)
         prompt: list[int | tuple[int, int]] = [3, (rng.randint(1, 2), 2), 2] if index % 2 else [5]
-        return Demonstration(Tree(stretch(rng, [*prompt, answer], sides(KIND), [False] * len(prompt) + [True])))
+        return Demonstration(Tree(stretch(rng, [*prompt, answer], sides(KIND), [False] * len(prompt) + [True])), str(index))
 
     return [one(index) for index in range(number)]
 
 
 def trainer(
-    path: Path, best: Path, settings: ColdStartSettings = SETTINGS, examples: Sequence[Demonstration] | None = None
+    path: Path,
+    best: Path,
+    settings: ColdStartSettings = SETTINGS,
+    examples: Sequence[Demonstration] | None = None,
+    learner: LearnerSettings | None = None,
+    *,
+    from_trained: bool = False,
 ) -> SupervisedTrainer:
-    return SupervisedTrainer(path, settings, demonstrations() if examples is None else examples, 0, best, bfloat16=False)
+    shown = demonstrations() if examples is None else examples
+    return SupervisedTrainer(path, settings, learner or LearnerSettings(), shown, 0, best, bfloat16=False, from_trained=from_trained)
 
 
 @pytest.mark.parametrize(("weighting", "share", "total"), [("token", 100 / 104, 104), ("sample", 0.5, 2), ("sqrt", 10 / 12, 12)])
@@ -97,7 +107,9 @@ def test_gradients_do_not_depend_on_the_micro_batches_or_the_order(path: Path, m
 
 def test_the_best_checkpoint_is_kept_and_patience_ends_the_training(path: Path, tmp_path: Path) -> None:
     """The answers are random: what is learnt of them only hurts on others."""
-    harmful = SETTINGS.model_copy(update={"optimizer": OptimizerSettings(lr=1e-2, warmup_steps=0), "patience": 2, "steps": 100})
+    harmful = SETTINGS.model_copy(
+        update={"optimizer": OptimizerSettings(lr=1e-2, warmup_steps=0), "patience": 2, "steps": 100, "long_share": 1.0}
+    )
     made = trainer(path, tmp_path / "best", harmful)
     reports = [made.advance()]
     while not reports[-1].done:
@@ -185,8 +197,57 @@ def test_a_short_context_that_nothing_fits_is_an_error(path: Path, tmp_path: Pat
 
 
 def test_a_single_demonstration_is_too_few(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match=r"1 of 1 demonstrations .* long_context=80 tokens; .* two or more"):
-        trainer(path, tmp_path, examples=demonstrations(1))
+    for few in (demonstrations(1), [replace(d, problem="one") for d in demonstrations(3)]):
+        with pytest.raises(TaskError, match=rf"{len(few)} of {len(few)} .*, of 1 problems, .* long_context=80 tokens; .* two or more"):
+            trainer(path, tmp_path, examples=few)
+
+
+def test_demonstrations_of_one_problem_are_held_back_together(path: Path, tmp_path: Path) -> None:
+    examples = [replace(d, problem=str(index // 3)) for index, d in enumerate(demonstrations(24))]
+    made = trainer(path, tmp_path, examples=examples)
+    held_back = [d.problem for d in made._validation]
+    assert len(held_back) == 6  # a fifth is 5, and problems have 3
+    assert sorted(held_back) == sorted(d.problem for d in examples if d.problem in held_back)
+
+
+def test_at_the_most_512_demonstrations_are_held_back(path: Path, tmp_path: Path) -> None:
+    many = [replace(d, problem=str(index)) for index, d in enumerate(demonstrations(10) * 300)]
+    assert len(trainer(path, tmp_path, examples=many)._validation) == 512
+
+
+def test_patience_does_not_end_the_training_before_its_second_phase(path: Path, tmp_path: Path) -> None:
+    """Nothing is learnt, so that no validation is better than the first one."""
+    still = {"optimizer": OptimizerSettings(lr=1e-12, warmup_steps=0), "steps": 40, "patience": 2, "long_share": 0.5}
+    made = trainer(path, tmp_path, SETTINGS.model_copy(update=still))
+    reports = [made.advance()]
+    made._best = (2, -1.0)
+    while not reports[-1].done:
+        reports.append(made.advance())
+    assert reports[-1].step == 20 + 2 * 2
+
+
+def test_a_trained_policy_is_kept_where_no_further_training_is_better(path: Path, tmp_path: Path) -> None:
+    harmful = SETTINGS.model_copy(update={"optimizer": OptimizerSettings(lr=3.0, warmup_steps=0)})
+    for from_trained in (True, False):
+        made = trainer(path, tmp_path / str(from_trained), harmful, from_trained=from_trained)
+        report = made.advance()
+        assert (report.best_step == 0, report.best_loss < report.validation_loss) == (from_trained, from_trained)
+        made.save(tmp_path / f"saved {from_trained}")
+        resumed = trainer(tmp_path / f"saved {from_trained}" / "policy", tmp_path / "resumed", harmful, from_trained=from_trained)
+        resumed.load(tmp_path / f"saved {from_trained}")
+        assert resumed.advance() == made.advance()
+        shutil.rmtree(tmp_path / "resumed")
+    kept = read_weights(tmp_path / "True")
+    assert all(torch.equal(value, kept[name]) for name, value in read_weights(path).items())
+
+
+def test_the_learners_settings_say_how_passes_are_computed(path: Path, tmp_path: Path) -> None:
+    plain = trainer(path, tmp_path / "plain")
+    learner = LearnerSettings(gradient_checkpointing=True, logits_chunk=3)
+    frugal = trainer(path, tmp_path / "frugal", learner=learner)
+    assert frugal._optimization.policy.model.is_gradient_checkpointing
+    assert frugal._optimization.policy.softmax.chunk == 3
+    assert frugal.advance().train_loss == pytest.approx(plain.advance().train_loss, rel=1e-4)
 
 
 def test_what_was_saved_goes_on_exactly_as_if_nothing_had_happened(path: Path, tmp_path: Path) -> None:

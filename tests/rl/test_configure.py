@@ -249,6 +249,11 @@ def test_a_mode_that_is_named_twice_is_refused() -> None:
     assert load([TASK, "distillation.off_policy.modes=[thinking,non_thinking]"]).distillation.off_policy.modes[1] == "non_thinking"
 
 
+def test_supervised_training_without_its_cold_start_is_refused() -> None:
+    assert "method=sft is the cold start alone, and cold_start.enabled=false" in refusal(TASK, "method=sft", "cold_start.enabled=false")
+    assert load([TASK, "method=sft", "cold_start.enabled=false", "further_supervised_s=9"]).further_supervised_s == 9
+
+
 def test_two_ranks_on_one_gpu_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"gpu_share=0.5 would put two of learner.ranks=2 on one GPU"):
         load(["config=reasoning_rl", "gpu_share=0.5", "learner.ranks=2"])

@@ -41,6 +41,9 @@ BASE = (
 )
 
 
+IMITATING = ("method=off_policy_distill", "distillation.teachers.big.path=big", "loop.refill=false")
+
+
 def settings(*arguments: str) -> RunSettings:
     """A fixed run, with these arguments on top; independent of what the presets are tuned to."""
     merged = OmegaConf.merge(OmegaConf.from_dotlist(list(BASE)), OmegaConf.from_dotlist(list(arguments)))
@@ -183,6 +186,24 @@ def test_the_default_preset_has_nothing_to_warn_of() -> None:
         (["cold_start.steps=50"], "cold_start.optimizer.warmup_steps=50 is all of cold_start.steps=50"),
         (["policy.path=Qwen/some-name", "learner.optimizer.lr=1e-4"], "learner.optimizer.lr=0.0001 is a rate for a tiny policy"),
         (
+            ["policy.path=Qwen/some-name", "method=sft", "cold_start.optimizer.lr=1e-3"],
+            "cold_start.optimizer.lr=0.001 is a rate for a tiny",
+        ),
+        (
+            ["policy.path=Qwen/some-name", "method=dpo", "learner.optimizer.lr=1e-4"],
+            "learner.optimizer.lr=0.0001 is a rate for a tiny policy",
+        ),
+        (
+            ["policy.path=Qwen/some-name", *IMITATING, "cold_start.enabled=false"],
+            "distillation.off_policy.supervised.optimizer.lr=0.002 is a rate for a tiny policy; for Qwen/some-name 1e-5 is usual",
+        ),
+        (["method=sft", "learner.freeze_vision=true"], "cold_start.freeze_vision=true freezes it there too"),
+        ([*IMITATING, "learner.freeze_vision=true"], "distillation.off_policy.supervised.freeze_vision=true freezes it there too"),
+        (
+            ["method=sft", "learner.micro_batch_tokens=512"],
+            "learner.micro_batch_tokens=512 does not count in supervised training: cold_start.",
+        ),
+        (
             ["tasks.logic.reward={text: 1.0, overlong: {settings: {limit: 127, slope: 8}}}"],
             "tasks.logic.reward: overlong punishes more than 127",
         ),
@@ -210,6 +231,7 @@ def test_rates_and_lengths_that_fit_are_no_warning() -> None:
     fitting = [
         "policy.path=Qwen/some-name",
         "learner.optimizer.lr=1e-6",
+        "cold_start.optimizer.lr=1e-5",
         "tasks.logic.reward={text: 1.0, overlong: {settings: {limit: 128, slope: 8}}}",
     ]
     assert not any("tiny policy" in warning or "overlong" in warning for warning in plan(settings(*fitting), LAPTOP).warnings)
