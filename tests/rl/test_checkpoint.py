@@ -90,7 +90,16 @@ def text_for_a_step(folder: Path) -> None:
     (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace('"next_step": 5', '"next_step": "five"'))
 
 
-DAMAGES = [truncate_weights, flip_a_byte, remove_weights, truncate_manifest, remove_manifest, foreign_manifest, list_of_sizes, text_for_a_step]
+DAMAGES = [
+    truncate_weights,
+    flip_a_byte,
+    remove_weights,
+    truncate_manifest,
+    remove_manifest,
+    foreign_manifest,
+    list_of_sizes,
+    text_for_a_step,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

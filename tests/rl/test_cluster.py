@@ -42,7 +42,9 @@ def test_a_run_starts_its_own_ray_beside_that_of_others_and_its_ranks_meet_where
         (folder / "ray").mkdir()
         (folder / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
         variables = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | {"RAY_TMPDIR": str(folder)}
-        done = subprocess.run([sys.executable, "-c", BESIDE_ANOTHER], capture_output=True, text=True, env=variables, timeout=300, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", BESIDE_ANOTHER], capture_output=True, text=True, env=variables, timeout=300, check=False
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.strip().endswith("', 2)")
     finally:

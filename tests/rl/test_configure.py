@@ -426,7 +426,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 OVERRIDES = st.fixed_dictionaries(
     {},
     optional={
-        "name": TEXTS.filter(lambda text: "/" not in text and text not in (".", "..")) | st.sampled_from(["3e-5", "on", "null", "1_0", "1:30", "~", "0x1", "=", "2026-01-01"]),
+        "name": TEXTS.filter(lambda text: "/" not in text and text not in (".", ".."))
+        | st.sampled_from(["3e-5", "on", "null", "1_0", "1:30", "~", "0x1", "=", "2026-01-01"]),
         "seed": st.integers(0, 2**63),
         "dry_run": st.booleans(),
         "learner.optimizer.lr": st.floats(1e-300, 1e300),

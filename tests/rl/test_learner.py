@@ -1,5 +1,6 @@
 """The update: the same whatever the split, exact when resumed, and written as a checkpoint that others read."""
 
+import multiprocessing
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from rl.config.settings import LearnerSettings, ObjectiveSettings, ReferenceSettings
 from rl.config.supervised_settings import OptimizerSettings
 from rl.objectives.aggregation import StepDenominators
-from rl.objectives.objective import LossOutput, PolicyObjective
+from rl.objectives.objective import LossOutput, PolicyObjective, make_objective
 from rl.objectives.policy_losses import Sapo
 from rl.objectives.policy_tokens import PolicyTokens
 from rl.training.batch import PolicyBranch, SapoBatch
@@ -260,6 +261,56 @@ def test_the_reference_equals_the_learner_at_version_0_and_its_term_is_zero(path
     with_term = gradients(learner, referenced)
     assert_same(with_term, gradients(make_learner(path), batch), 1e-4)
     assert make_learner(path, settings(), objective).update(referenced).stats["reference_kl"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_reference_stays_where_it_was_when_the_policy_has_moved(path: Path) -> None:
+    batch = on_policy(path, sapo_batch(KIND))
+    learner = make_learner(path, settings(), ObjectiveSettings(reference=ReferenceSettings(coefficient=0.1)))
+    kl = []
+    for _ in range(2):
+        pairs = zip(batch.trees, true_logprobs(path, batch), strict=True)
+        referenced = replace(batch, trees=tuple(tree.with_reference(values) for tree, values in pairs))
+        kl.append(learner.update(referenced).stats["reference_kl"])
+    assert kl[0] == pytest.approx(0, abs=1e-9)
+    assert kl[1] > 1e-5
+
+
+def test_a_gradient_is_clipped_to_its_norm_and_told_as_it_was(path: Path) -> None:
+    batch, largest = sapo_batch(KIND), 1e-3
+    whole = gradients(make_learner(path), batch)
+    norm = float(torch.stack([value.square().sum() for value in whole.values()]).sum().sqrt())
+    learner = make_learner(path, settings(optimizer=OPTIMIZER.model_copy(update={"max_grad_norm": largest})))
+    assert learner.update(batch).grad_norm == pytest.approx(norm, rel=1e-4)
+    optimizer = learner.optimization.optimizer
+    # AdamW divides a gradient by its own size: only its first moment shows what it was given.
+    for name, parameter in learner.optimization.policy.named_parameters():
+        given = optimizer.state[parameter]["exp_avg"] / (1 - OPTIMIZER.betas[0])
+        torch.testing.assert_close(given, whole[name] * largest / norm, rtol=1e-3, atol=1e-8)
+
+
+def gradient_in_one_piece(learner: Learner, batch: SapoBatch) -> Tensor:
+    return torch.cat([value.flatten() for _, value in sorted(gradients(learner, batch).items())])
+
+
+def update_in_bfloat16(path: Path, out: Path) -> None:
+    batch = sapo_batch(KIND)
+    learner = Learner(path, settings(), make_objective(ObjectiveSettings()), SoftmaxSettings(chunk=7), 10, bfloat16=True)
+    gradient, before = gradient_in_one_piece(learner, batch), learner.weights()
+    learner.optimization.optimizer.zero_grad()
+    learner.update(batch)
+    torch.save((gradient, before, learner.weights()), out)
+
+
+def test_an_update_in_bfloat16_is_about_that_in_float32_and_keeps_its_weights_in_float32(path: Path, tmp_path: Path) -> None:
+    # accelerate holds one precision a process.
+    process = multiprocessing.get_context("spawn").Process(target=update_in_bfloat16, args=(path, tmp_path / "made.pt"))
+    process.start()
+    process.join()
+    found, before, after = torch.load(tmp_path / "made.pt")
+    expected = gradient_in_one_piece(make_learner(path), sapo_batch(KIND))
+    assert 1e-4 < float((found - expected).norm() / expected.norm()) < 0.1
+    assert all(value.dtype == torch.float32 for value in after.values())
+    assert any(not torch.equal(value, before[name]) for name, value in after.items())
 
 
 def test_frozen_logprobs_do_not_depend_on_the_passes(path: Path) -> None:
