@@ -21,7 +21,9 @@ from rollouts.turns import TurnLimits, TurnLoop
 def uses_bfloat16(settings: RunSettings) -> bool:
     """An emulated one is slower than float32."""
     dtype = settings.policy.dtype
-    return dtype == "bfloat16" or (dtype == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False))
+    return dtype == "bfloat16" or (
+        dtype == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
 
 
 def sampling(settings: RunSettings, renderer: Renderer) -> Sampling:

@@ -84,8 +84,8 @@ def recorded_rates(problems: Sequence[Problem], recorded: Path) -> list[PassRate
     rates = _read(recorded) if recorded.exists() else []
     if [(rate.task, rate.problem_id) for rate in rates] != [(problem.source, problem.id) for problem in problems]:
         raise TaskError(
-            f"{recorded} does not hold the pass rates of this run's queries: it was removed, or the tasks' data has changed, and the policy of "
-            "the checkpoint is not the one that was sampled for it. Put back what was there, or start a new run: name=<another>"
+            f"{recorded} does not hold the pass rates of this run's queries: it was removed, or the tasks' data changed, and the policy "
+            "of the checkpoint is not the one that was sampled for it. Put back what was there, or start a new run: name=<another>"
         )
     return rates
 

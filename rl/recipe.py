@@ -166,7 +166,7 @@ class Recipe:
 
 
 def _check_gpus(settings: RunSettings) -> None:
-    """Raises `ConfigError` where the processes do not fit on this machine's GPUs; those of a cluster are counted when they are asked for."""
+    """Raises `ConfigError` where the processes do not fit on this machine's GPUs; those of a cluster are counted later."""
     gpus = torch.cuda.device_count()
     if gpus and not os.environ.get("RAY_ADDRESS"):
         actors = processes(settings, None, replace(this_machine(), gpus=gpus))

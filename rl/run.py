@@ -66,7 +66,7 @@ def _run_stage(settings: RunSettings) -> int:
 
 
 def _read_data(settings: RunSettings) -> None:
-    """Problems and the rows of local files: what is wrong with them is told before a run too. Nothing is fetched from the hub for a plan."""
+    """Problems and the rows of local files: what is wrong with them is told before a run too. Nothing is fetched from the hub."""
     hub = {name for name, task in settings.tasks.items() if task.data is not None and task.data.startswith(HUB)}
     local = {name: build_task(name, task, settings.seed) for name, task in settings.tasks.items() if name not in hub}
     check_task_rewards({name: task for name, task in local.items() if settings.tasks[name].data is not None})

@@ -8,7 +8,7 @@ from tasks.problem import Problem
 
 
 def filtered_pools(settings: RunSettings, tasks: Mapping[str, Task]) -> dict[str, list[Problem]]:
-    """By task, of those that are trained on; none where the run filters nothing. Raises `TaskError` for a pool that a family cannot fill."""
+    """By task that is trained on; none where the run filters nothing. Raises `TaskError` for a pool that a family cannot fill."""
     if not (settings.query_filter.enabled and settings.uses_loop):
         return {}
     return {name: training_problems(tasks[name], settings.tasks[name].filtered) for name in settings.weights}

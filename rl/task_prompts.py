@@ -17,8 +17,8 @@ def check_prompts(tasks: Mapping[str, Task], renderer: Renderer, max_model_len: 
         shortest = min((_tokens(problem, renderer) for problem in islice(task.heldout, LOOKED_AT)), default=0)
         if shortest >= max_model_len:
             raise TaskError(
-                f"rollout.max_model_len={max_model_len} leaves no room for an answer to tasks.{name}: the shortest of its first prompts has "
-                f"{shortest} tokens, those of its images included; raise rollout.max_model_len"
+                f"rollout.max_model_len={max_model_len} leaves no room for an answer to tasks.{name}: the shortest of its first prompts "
+                f"has {shortest} tokens, those of its images included; raise rollout.max_model_len"
             )
 
 

@@ -1,4 +1,4 @@
-"""Whether what the settings name exists: families, options, files, plug-ins, rewards, tools, trackers, checkpoints; and a slot for every task."""
+"""Whether what the settings name exists: families, files, plug-ins, rewards, tools, trackers, checkpoints; and a slot for every task."""
 
 import difflib
 import random

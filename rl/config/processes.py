@@ -80,7 +80,8 @@ def gpu_shortage(settings: RunSettings, actors: Sequence[Actor], gpus: int) -> s
     A GPU holds as many processes as have room for their share of it. An engine takes `rollout.gpu_memory_utilization` of all its memory.
     """
     wanted = sum(actor.count for actor in actors if actor.gpus)
-    if wanted <= gpus * int(1 / settings.gpu_share):
+    room = gpus * int(1 / settings.gpu_share)
+    if wanted <= room:
         return None
     fewest = wanted - (settings.rollout.replicas - 1) - (settings.learner.ranks - 1)
     keys = ["rollout.replicas=1"] * (settings.rollout.replicas > 1) + ["learner.ranks=1"] * (settings.learner.ranks > 1)
@@ -88,8 +89,8 @@ def gpu_shortage(settings: RunSettings, actors: Sequence[Actor], gpus: int) -> s
     if together > 1:
         keys += [f"gpu_share={int(100 / together) / 100:g}", f"rollout.gpu_memory_utilization={int(80 / together) / 100:g}"]
     return (
-        f"{wanted} processes take gpu_share={settings.gpu_share:g} of a GPU each, and the {gpus} of this machine hold "
-        f"{gpus * int(1 / settings.gpu_share)}: add `{' '.join(keys)}`, name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
+        f"{wanted} processes take gpu_share={settings.gpu_share:g} of a GPU each, and the {gpus} of this machine hold {room}: "
+        f"add `{' '.join(keys)}`, name a cluster in RAY_ADDRESS, or run on the CPU (CUDA_VISIBLE_DEVICES=)"
     )
 
 

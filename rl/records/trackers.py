@@ -93,9 +93,7 @@ def check_trackers(names: Sequence[TrackerName]) -> None:
     for name in names:
         package = "tensorboard" if name == "tensorboard" else name
         if find_spec(package) is None:
-            raise ModuleNotFoundError(
-                f"{name!r} is not installed: `pip install {package}`, or take it out of records.trackers"
-            )
+            raise ModuleNotFoundError(f"{name!r} is not installed: `pip install {package}`, or take it out of records.trackers")
 
 
 def open_trackers(names: Sequence[TrackerName], run: TrackedRun) -> tuple[Tracker, ...]:

@@ -18,6 +18,6 @@ def test_a_length_that_no_prompt_fits_is_told_with_the_prompts_tokens(family: st
     prompts = [renderer.prompt_ids(problem.messages) for problem in tasks["sums"].heldout]
     shortest = min(len(renderer.expanded(ids, seen)) for ids, seen in zip(prompts, images, strict=True))
     check_prompts(tasks, renderer, shortest + 1)
-    told = rf"rollout.max_model_len={shortest} leaves no room for an answer to tasks.sums: .* has {shortest} tokens.*raise rollout.max_model_len"
+    told = rf"max_model_len={shortest} leaves no room for an answer to tasks.sums: .* has {shortest} tokens.*raise rollout.max_model_len"
     with pytest.raises(TaskError, match=told):
         check_prompts(tasks, renderer, shortest)
