@@ -64,16 +64,8 @@ def wait_for_step(folder: Path, name: str, step: int, process: subprocess.Popen[
         time.sleep(0.05)
 
 
-def processes_of(session: int) -> Sequence[psutil.Process]:
-    """What still runs of the process session that the program was started in."""
-    return [p for p in psutil.process_iter() if p.pid != os.getpid() and _session(p) == session and p.status() != psutil.STATUS_ZOMBIE]
-
-
-def _session(process: psutil.Process) -> int | None:
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:
-        return None
+def left_of(processes: Sequence[psutil.Process]) -> Sequence[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +118,15 @@ def test_ctrl_c_saves_and_leaves_no_process_and_no_shared_memory(uninterrupted: 
     before = set(Path("/dev/shm").iterdir())
     process = subprocess.Popen(command(uninterrupted, "name=stopped", "loop.steps=100"), start_new_session=True, stdout=subprocess.DEVNULL)
     wait_for_step(uninterrupted, "stopped", 1, process)
-    session = os.getsid(process.pid)
-    process.send_signal(signal.SIGINT)
+    started = psutil.Process(process.pid).children(recursive=True)  # Ray's own are in sessions of their own.
+    assert {"raylet", "gcs_server"} <= {child.name() for child in started}
+    os.killpg(process.pid, signal.SIGINT)  # As a terminal does.
     assert process.wait(timeout=120) == 130
     deadline = time.monotonic() + 20
-    while processes_of(session) and time.monotonic() < deadline:
+    while left_of(started) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert not processes_of(session)
-    assert not {path for path in set(Path("/dev/shm").iterdir()) - before if "plasma" in path.name or "torch" in path.name}
+    assert not left_of(started)
+    assert set(Path("/dev/shm").iterdir()) <= before
     steps = len(metrics(uninterrupted, "stopped"))
     assert (uninterrupted / "runs" / "stopped" / "checkpoints" / f"step_{steps:06d}").exists()
 
@@ -145,11 +138,12 @@ def test_overlapped_sampling_stays_within_its_lag(uninterrupted: Path) -> None:
     assert max(lags) == 1
 
 
-def test_a_reference_term_starts_at_zero(uninterrupted: Path) -> None:
-    result = finish(uninterrupted, "name=reference", "objective.reference.coefficient=0.1", "loop.steps=1", "learner.mini_batches=1")
+def test_a_reference_term_starts_at_zero_and_stays_behind_the_policy(uninterrupted: Path) -> None:
+    result = finish(uninterrupted, "name=reference", "objective.reference.coefficient=0.1", "loop.steps=2", "learner.mini_batches=1")
     assert result.returncode == 0, result.stderr[-4000:]
-    (step,) = metrics(uninterrupted, "reference")
-    assert abs(step["learner/reference_kl"]) < 1e-6
+    first, second = (step["learner/reference_kl"] for step in metrics(uninterrupted, "reference"))
+    # Of two computations of one policy it is some 1e-12.
+    assert abs(first) < 1e-10 < second
 
 
 def test_an_evaluation_may_be_greedy_where_training_is_not(uninterrupted: Path) -> None:
