@@ -88,7 +88,7 @@ def _last_turn(conversation: Conversation, renderer: Renderer) -> list[_Span]:
     *before, last = conversation.messages
     given = renderer.conversation_text(before, conversation.tools, goes_on=True, thinking=conversation.thinking)
     whole = renderer.conversation_text(conversation.messages, conversation.tools, goes_on=False)
-    said = whole[len(given) :].rpartition(END)[0] if whole.startswith(given) else last.text
+    said = whole[len(given) :].rpartition(END)[0] if whole.startswith(given) else renderer.going_on(last.text)
     return [_Span(given, said=False), _Span(said + END, said=True)]
 
 

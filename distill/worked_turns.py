@@ -34,7 +34,8 @@ async def record(settings: RunSettings, worked: WorkedTurns, renderer: Renderer,
     may not.
     """
     problem = Problem("", worked.messages, MissingTarget(), "", "", worked.tools)
-    turns = build_turns(settings, Recitation(renderer, worked.turns), renderer, runner)
+    recited = Recitation(renderer, [renderer.going_on(turn) for turn in worked.turns])
+    turns = build_turns(settings, recited, renderer, runner)
     rollout = await turns.rollout(turns.opening(problem), 0, "")
     if rollout.is_over_limit or (rollout.failed_calls and not worked.may_fail):
         went_wrong = ", ".join((rollout.status, *rollout.failed_calls))

@@ -6,13 +6,14 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
 import openai
 import PIL.Image
 
+from rewards.answer import CLOSE, OPEN
 from rollouts.generator import Generator, Request, Sampling
 from rollouts.render import Renderer
 from rollouts.rollout import Rollout
@@ -74,11 +75,17 @@ class EngineWriter:
         if problem.tools:
             opening = self._turns.opening(problem)
             played = await asyncio.gather(*(self._turns.rollout(opening, index, stream) for index in range(samples)))
-            return [_written(rollout) for rollout in played]
+            return [self._written(rollout) for rollout in played]
         images = self._renderer.seen([image for message in problem.messages for image in message.images])
         prompt = self._renderer.prompt_ids(problem.messages, thinking=thinking)
         generated = await self._generator.generate(Request(prompt, images, self._sampling, samples, request_seed(stream, problem.id)))
-        return [Written((self._renderer.sampled_message(c.token_ids),), c.finish == "stop") for c in generated.continuations]
+        opening = self._renderer.opening if thinking else ""
+        said = [_opened(self._renderer.sampled_message(c.token_ids), opening) for c in generated.continuations]
+        return [Written((message,), c.finish == "stop") for message, c in zip(said, generated.continuations, strict=True)]
+
+    def _written(self, rollout: Rollout) -> Written:
+        said = tuple(_opened(message, self._renderer.opening) if message.role == "assistant" else message for message in rollout.response)
+        return Written(said, not rollout.is_over_limit, rollout.executed_calls)
 
 
 class ServerWriter:
@@ -119,12 +126,14 @@ class ServerWriter:
         # Servers that take the thinking out of the text give it beside, by one of two names; vLLM's is `reasoning`.
         thought = getattr(choice.message, "reasoning", None) or getattr(choice.message, "reasoning_content", None)
         text = choice.message.content or ""
-        said = f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
-        return Written((text_message("assistant", said),), choice.finish_reason == "stop")
+        said = text_message("assistant", f"<think>\n{thought}\n</think>\n\n{text}" if thought else text)
+        return Written((_opened(said, "<think>\n" if CLOSE in text and OPEN not in text else ""),), choice.finish_reason == "stop")
 
 
-def _written(rollout: Rollout) -> Written:
-    return Written(rollout.response, not rollout.is_over_limit, rollout.executed_calls)
+def _opened(said: Message, opening: str) -> Message:
+    """With the opening of its thinking, where the prompt ended with that."""
+    is_opened = not opening or said.text.lstrip().startswith(OPEN)
+    return said if is_opened else replace(said, parts=(TextPart(opening + said.text),))
 
 
 def _as_chat(messages: Sequence[Message]) -> list[dict[str, object]]:

@@ -14,8 +14,10 @@ from tasks.message import ImagePart, Json, Message, TextPart, text_message
 # Placeholders of pixels: sampling one would break the alignment of images and tokens.
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 IMAGE_TOKEN = "<|image_pad|>"
+THINK = "<think>"
 # Special tokens in some vocabularies, and part of what an assistant says in all.
-SAID_TOKENS = {"<think>", "</think>", "<tool_call>", "</tool_call>"}
+SAID_TOKENS = {THINK, "</think>", "<tool_call>", "</tool_call>"}
+_OPENED = re.compile(rf"\s*{THINK}\n?")
 # Stands for what the assistant said, where only the text after it is wanted.
 _SAID = "\u2063said\u2063"
 
@@ -57,6 +59,17 @@ class Renderer:
         """Whether the template can ask for an answer without thinking."""
         asked = (text_message("user", "."),)
         return self._chat(asked, (), thinking=False) != self._chat(asked, ())
+
+    @cached_property
+    def opening(self) -> str:
+        """What the template writes of the assistant's thinking, such as `<think>\\n`, before it goes on; empty where it opens none."""
+        _, opened, rest = self._chat((text_message("user", "."),), ()).rpartition(THINK)
+        return "" if rest.strip() else opened + rest
+
+    def going_on(self, text: str) -> str:
+        """The assistant's text without the opening of its thinking, where the template has written one."""
+        opened = _OPENED.match(text)
+        return text[opened.end() :] if self.opening and opened else text
 
     def observation_ids(self, responses: Sequence[Message]) -> tuple[int, ...]:
         """Compact ids of tool messages as they follow a sampled turn, whose end token is not among them, up to where the assistant goes on.

@@ -14,13 +14,21 @@ import pytest
 from distill.conversation import Conversation, encode, worked_answer
 from distill.conversation_file import read_conversations
 from distill.imitated import problem_key
-from distill.worked_turns import WorkedTurns
+from distill.worked_turns import WorkedTurns, record
+from distill.writers import EngineWriter
+from rl.assembly import tool_runner
+from rl.config.settings import RunSettings
 from rl.config.supervised_settings import TinyPolicySettings
+from rl.config.task_settings import TaskSettings
 from rl.policy import build_tiny_policy
 from rl.training.tree import Tree
+from rollouts.generator import Continuation, Generated, Request, Sampling
 from rollouts.render import Renderer
+from rollouts.tools.runner import ToolRunner
+from rollouts.turns import TurnLimits, TurnLoop
 from tasks.errors import TaskError
 from tasks.message import ImagePart, Message, TextPart, ToolCall, text_message
+from tasks.problem import NumberTarget, Problem
 
 TINY = TinyPolicySettings(hidden_size=32, num_layers=1, num_heads=1, intermediate_size=32, vision_depth=1, vocab_size=300)
 TRAP = "the assistant said: assistant\nI am the assistant\n assistant"
@@ -74,6 +82,59 @@ def test_a_template_without_modes_is_known_as_such(path: Path, tmp_path: Path) -
     template = (tmp_path / "always" / "chat_template.jinja").read_text()
     (tmp_path / "always" / "chat_template.jinja").write_text(template.replace("enable_thinking", "never_given"))
     assert not Renderer(tmp_path / "always").has_modes
+
+
+@pytest.fixture(scope="module")
+def opening(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    """Its template opens the thinking in the prompt."""
+    folder = tmp_path_factory.mktemp("opening") / "policy"
+    shutil.copytree(path, folder)
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("{{- '<|im_start|>assistant\\n' -}}", "{{- '<|im_start|>assistant\\n<think>\\n' -}}"))
+    return Renderer(folder)
+
+
+@pytest.mark.parametrize("text", ["<think>\n2 + 2\n</think>\n\n4", "<think>2 + 2\n</think>\n\n4", "2 + 2\n</think>\n\n4"])
+def test_thinking_is_opened_once_where_the_prompt_opens_it(opening: Renderer, text: str) -> None:
+    messages = (text_message("user", "2+2?"),)
+    (tree,) = encode(worked_answer(messages, text), opening)
+    assert opening.text(tree.trunk.token_ids_T.tolist()).endswith("<|im_start|>assistant\n<think>\n2 + 2\n</think>\n\n4<|im_end|>")
+    assert said(tree, opening) == ["2 + 2\n</think>\n\n4<|im_end|>"]
+
+
+class Says:
+    """An engine that says `text`."""
+
+    def __init__(self, renderer: Renderer, text: str) -> None:
+        self._renderer, self._text = renderer, text
+
+    async def generate(self, request: Request) -> Generated:
+        ids = self._renderer.turn_ids(self._text)
+        return Generated(request.prompt_ids, (Continuation(ids, (0.0,) * len(ids), "stop", 0),))
+
+
+@pytest.mark.parametrize("tools", [(), ("python_calculator_tool",)])
+async def test_what_a_teacher_says_after_a_prompt_that_opens_its_thinking_is_opened(
+    opening: Renderer, renderer: Renderer, tools: tuple[str, ...]
+) -> None:
+    problem = Problem("p", (text_message("user", "2+2?"),), NumberTarget(4), "number", "sum", tools)
+    how = Sampling(64, 1.0)
+    for its, said_by_it, written in (
+        (opening, "2 + 2\n</think>\n\n4", "<think>\n2 + 2\n</think>\n\n4"),
+        (renderer, "It is 4", "It is 4"),
+    ):
+        engine = Says(its, said_by_it)
+        turns = TurnLoop(engine, its, ToolRunner(10.0, 1, {}, ()), how, TurnLimits(length=4096))  # type: ignore[arg-type]
+        (one,) = await EngineWriter("big", engine, its, how, turns).write(problem, 1, "0", thinking=True)  # type: ignore[arg-type]
+        assert one.turns == (written,)
+
+
+async def test_worked_turns_open_their_thinking_once_where_the_prompt_opens_it(opening: Renderer) -> None:
+    run = RunSettings(name="t", tasks={"algebra": TaskSettings(family="algebra")})
+    worked = WorkedTurns((text_message("user", "2+2?"),), ("<think>\n2 + 2\n</think>\n\n4",), ())
+    async with tool_runner(run) as runner:
+        tree = await record(run, worked, opening, runner)
+    assert said(tree, opening) == ["2 + 2\n</think>\n\n4<|im_end|>"]
 
 
 def test_the_word_assistant_in_any_other_turn_unmasks_nothing(renderer: Renderer) -> None:

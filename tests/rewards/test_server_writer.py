@@ -77,6 +77,11 @@ async def test_thinking_that_the_server_gives_beside_the_text_is_put_before_it(n
     assert answers == [answer("<think>\n2 + 2\n</think>\n\n4")]
 
 
+async def test_thinking_that_the_servers_prompt_opened_is_opened_in_the_answer() -> None:
+    answers, _ = await written(Scripted("2 + 2\n</think>\n\n4"))
+    assert answers == [answer("<think>\n2 + 2\n</think>\n\n4")]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_request_that_fails_in_passing_is_repeated(status: int) -> None:
     refused = Scripted(status=status, body="{}", headers={"retry-after-ms": "1"})
