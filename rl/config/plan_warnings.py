@@ -79,7 +79,13 @@ def _lengths(settings: RunSettings) -> Iterator[str]:
                 f"rollout.max_model_len={rollout.max_model_len} is short of a prompt of tasks.{name} (about {prompt} tokens) and "
                 f"rollout.max_tokens={rollout.max_tokens}"
             )
-
+    off = settings.distillation.off_policy
+    on_engines = any(teacher.server is None for teacher in settings.distillation.teachers.values())
+    if settings.method == "off_policy_distill" and on_engines and off.max_tokens >= rollout.max_model_len:
+        yield (
+            f"rollout.max_model_len={rollout.max_model_len} is short of distillation.off_policy.max_tokens={off.max_tokens} and a prompt: "
+            "longer answers of teachers on our engines will be incomplete; raise rollout.max_model_len"
+        )
     if settings.uses_rewards:
         yield from _overlong(settings)
 

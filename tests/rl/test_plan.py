@@ -242,6 +242,15 @@ def test_a_fresh_policy_that_is_only_to_imitate_is_no_warning() -> None:
     assert not any("just built" in warning for warning in plan(imitating, LAPTOP).warnings)
 
 
+def test_teachers_answers_that_no_rollout_holds_are_warned_of() -> None:
+    imitating = ["cold_start.enabled=false", "method=off_policy_distill", "distillation.teachers.big.path=big", "loop.refill=false"]
+    room = ["rollout.max_model_len=256", "rollout.max_tokens=64"]
+    said = "rollout.max_model_len=256 is short of distillation.off_policy.max_tokens=4096"
+    for tokens, warned in ((4096, True), (64, False)):
+        made = settings(*imitating, *room, f"distillation.off_policy.max_tokens={tokens}")
+        assert any(said in warning for warning in plan(made, LAPTOP).warnings) == warned
+
+
 def test_answers_in_both_modes_are_counted_in_both() -> None:
     asked = ["distillation.off_policy.problems=8", "distillation.off_policy.samples=3"]
     imitating = ["method=off_policy_distill", "distillation.teachers.big.path=big", "loop.refill=false", *asked]
