@@ -41,6 +41,21 @@ def check_tools(settings: RunSettings, tasks: Mapping[str, Task]) -> None:
             )
 
 
+def check_modes(settings: RunSettings, student: Path, teachers: Mapping[str, Path]) -> None:
+    """Raises `TeacherError` where answers without thinking are asked for and a chat template has no such mode.
+
+    Then a teacher could not be asked, and the student would meet both kinds of answers after the same prompts.
+    """
+    if "non_thinking" not in settings.distillation.off_policy.modes:
+        return
+    for key, path in {"policy.path": student, **{f"distillation.teachers.{name}.path": path for name, path in teachers.items()}}.items():
+        if not Renderer(path).has_modes:
+            raise TeacherError(
+                f"{key}: the chat template of {path} has no enable_thinking, so it cannot ask for an answer without thinking; "
+                "distillation.off_policy.modes=[thinking], or a hybrid checkpoint such as Qwen3-8B"
+            )
+
+
 async def teachers_conversations(
     settings: RunSettings,
     tasks: Mapping[str, Task],
@@ -96,11 +111,6 @@ async def _writers(
     try:
         for name, generator in generators.items():
             renderer = Renderer(teachers[name])
-            if "non_thinking" in off.modes and not renderer.has_modes:
-                raise TeacherError(
-                    f"distillation.teachers.{name}: the chat template of {teachers[name]} has no enable_thinking, so it cannot be "
-                    "asked without thinking; distillation.off_policy.modes=[thinking], or a hybrid checkpoint such as Qwen3-8B"
-                )
             how = replace(sampling(settings, renderer), max_tokens=off.max_tokens, temperature=off.temperature)
             turns = build_turns(settings, generator, renderer, runner, how)
             writers[name] = EngineWriter(str(teachers[name]), generator, renderer, how, turns)

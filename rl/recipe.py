@@ -12,7 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from distill.conversation_sources import corpus, imitated_by
 from distill.imitated import Imitation
-from distill.off_policy_run import check_tools
+from distill.off_policy_run import check_modes, check_tools
 from distill.on_policy import build_objective, build_scorer, build_signal, check_teachers, scorer_preload, teacher_of_task
 from distill.preference_pairs import read_pairs
 from distill.teacher_checkpoints import untrained_teacher
@@ -160,6 +160,8 @@ class Recipe:
         }
         if settings.uses_loop:
             check_teachers(settings, student, checkpoints, self._tasks)
+        else:
+            check_modes(settings, student, checkpoints)
 
     def _max_images(self) -> int:
         return max(1, *(most_images(task, self._settings.rollout.limits.calls) for task in self._tasks.values()))

@@ -10,13 +10,14 @@ import pytest
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, Qwen3Config
 
+from distill.off_policy_run import check_modes
 from distill.on_policy import build_scorer, check_teachers
 from distill.teachers import TeacherError, check_same_ids, output_head, route, true_vocabulary
 from rl.assembly import softmax
 from rl.config.settings import LoopSettings, RunSettings
 from rl.config.supervised_settings import TinyPolicySettings
 from rl.config.task_settings import TaskSettings
-from rl.config.teaching_settings import DistillationSettings, TeacherSettings
+from rl.config.teaching_settings import DistillationSettings, OffPolicySettings, TeacherSettings, ThinkingMode
 from rl.policy import build_tiny_policy
 from rl.training.frozen import FrozenPolicy
 from rl.training.model import Policy, SoftmaxSettings
@@ -89,6 +90,24 @@ def test_any_problem_of_a_task_may_be_the_one_with_an_image(student: Path, tmp_p
     AutoTokenizer.from_pretrained(student).save_pretrained(tmp_path / "text")
     with pytest.raises(TeacherError, match="reads text only"):
         check_teachers(settings, student, {"big": tmp_path / "text"}, {"sums": build_task("sums", settings.tasks["sums"], 0)})
+
+
+@pytest.mark.parametrize("lacking", ["student", "teacher"])
+def test_answers_without_thinking_take_templates_that_can_ask_for_them(student: Path, tmp_path: Path, lacking: str) -> None:
+    always = shutil.copytree(student, tmp_path / "always")
+    template = always / "chat_template.jinja"
+    template.write_text(template.read_text().replace("enable_thinking", "never_given"))
+    paths = (always, student) if lacking == "student" else (student, always)
+    key = "policy.path" if lacking == "student" else r"distillation\.teachers\.big\.path"
+
+    def run(*modes: ThinkingMode) -> RunSettings:
+        distillation = DistillationSettings(off_policy=OffPolicySettings(modes=modes))
+        return RunSettings(name="t", tasks={"algebra": TaskSettings(family="algebra")}, distillation=distillation)
+
+    check_modes(run("thinking"), paths[0], {"big": paths[1]})
+    check_modes(run("thinking", "non_thinking"), student, {"big": student})
+    with pytest.raises(TeacherError, match=rf"^{key}: .* has no enable_thinking.*modes=\[thinking\]"):
+        check_modes(run("thinking", "non_thinking"), paths[0], {"big": paths[1]})
 
 
 def test_the_output_head_is_that_of_the_model(student: Path) -> None:
