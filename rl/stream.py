@@ -30,8 +30,8 @@ class GroupStream:
     flight between `take` and `release`: sampling and training alternate, and replacements start together when all else is done, so that
     a run depends on nothing but its seed.
 
-    With `refill`, groups without a signal are replaced. Without it they are part of their batch; where rewards alone train (`needs_signal`),
-    too many of them in a row end the run too.
+    With `refill`, groups without a signal are replaced. Without it they are part of their batch, and where rewards alone train
+    (`needs_signal`) too many of them in a row end the run too.
 
     `positions` says how far each source has been consumed: the whole state of the stream. `check` sees all groups that arrived for a batch
     before it is handed out, and raises where they are not fit to be trained on.
