@@ -79,8 +79,8 @@ class EngineWriter:
         images = self._renderer.seen([image for message in problem.messages for image in message.images])
         prompt = self._renderer.prompt_ids(problem.messages, thinking=thinking)
         generated = await self._generator.generate(Request(prompt, images, self._sampling, samples, request_seed(stream, problem.id)))
-        opening = self._renderer.opening if thinking else ""
-        said = [_opened(self._renderer.sampled_message(c.token_ids), opening) for c in generated.continuations]
+        of_prompt = self._renderer.opening if thinking else ""
+        said = [_opened(self._renderer.sampled_message(c.token_ids), of_prompt) for c in generated.continuations]
         return [Written((message,), c.finish == "stop") for message, c in zip(said, generated.continuations, strict=True)]
 
     def _written(self, rollout: Rollout) -> Written:
