@@ -9,7 +9,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
@@ -113,14 +113,16 @@ class SupervisedTrainer:
         fitting = [d for d in demonstrations if d.tree.num_tokens <= settings.long_context]
         self.num_too_long = len(demonstrations) - len(fitting)
         order = random.Random(seed).sample(fitting, len(fitting))
+        if len({d.problem for d in order}) == 1:  # Many answers to one prompt: then each stands for itself.
+            order = [replace(d, problem=str(index)) for index, d in enumerate(order)]
         held_back = _held_back(order, max(1, min(MOST_VALIDATED, round(settings.validation_share * len(order)))))
         self._validation = [d for d in order if d.problem in held_back]
         training = [d for d in order if d.problem not in held_back]
         short = [d for d in training if d.tree.num_tokens <= settings.short_context]
         if not training:
             raise TaskError(
-                f"{len(fitting)} of {len(demonstrations)} demonstrations, of {len(held_back)} problems, have at most "
-                f"long_context={settings.long_context} tokens; one problem is held back to choose the best checkpoint: it takes two or more"
+                f"{len(fitting)} of {len(demonstrations)} demonstrations have at most long_context={settings.long_context} tokens; "
+                "one is held back to choose the best checkpoint: it takes two or more"
             )
         if not short:
             raise TaskError(f"short_context={settings.short_context}: every demonstration is longer; raise it")
@@ -201,15 +203,14 @@ class SupervisedTrainer:
 
 
 def _held_back(order: Sequence[Demonstration], number: int) -> set[str]:
-    """The first problems, as many as it takes for `number` demonstrations of theirs."""
+    """The first problems that fit into `number` demonstrations; the smallest where none does."""
     of_problem = Counter(d.problem for d in order)
     held_back: set[str] = set()
-    for problem in dict.fromkeys(d.problem for d in order):
-        if number <= 0:
-            break
-        held_back.add(problem)
-        number -= of_problem[problem]
-    return held_back
+    for problem, count in of_problem.items():
+        if count <= number:
+            held_back.add(problem)
+            number -= count
+    return held_back or set(sorted(of_problem, key=of_problem.__getitem__)[:1])
 
 
 def _shuffled(items: Sequence[Demonstration], rng: random.Random) -> Iterator[Demonstration]:
