@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from rewards.command_line import plain_console
 from rewards.errors import RewardError
@@ -16,7 +17,7 @@ from rl.config.plan_display import print_plan
 from rl.config.settings import RunSettings
 from rl.config.usage import print_usage
 from rl.records.run_folder import RunFolder, RunFolderError
-from rl.stages import run_stages
+from rl.stages import run_stages, stage_settings
 from rl.task_pools import filtered_pools
 from rl.task_rewards import check_task_rewards
 from tasks.build import build_task
@@ -39,7 +40,10 @@ def main(arguments: Sequence[str]) -> int:
             run(settings)
             return 0
         if settings.stages:
-            return run_stages(settings, _run_stage, read_layers(arguments))
+            layers = read_layers(arguments)
+            for stage in stage_settings(settings, layers).values():
+                _read_inputs(stage)
+            return run_stages(settings, _run_stage, layers)
         return _run_stage(settings)
     except MISTAKES as error:
         print(error, file=sys.stderr)
@@ -51,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run_stage(settings: RunSettings) -> int:
     check_cold_start(settings)
     if settings.dry_run:
-        _read_data(settings)
+        _read_inputs(settings)
         print_plan(plan(settings), plain_console())
         return 0
     folder = RunFolder(settings.runs / settings.name)
@@ -65,8 +69,9 @@ def _run_stage(settings: RunSettings) -> int:
         return _run(settings, folder)
 
 
-def _read_data(settings: RunSettings) -> None:
-    """Problems and the rows of local files: what is wrong with them is told before a run too. Nothing is fetched from the hub."""
+def _read_inputs(settings: RunSettings) -> None:
+    """Problems, the rows of local files, the tokenizers of local teachers: what is wrong with them is told for a plan, and before the first
+    of several stages. Nothing is fetched from the hub."""
     hub = {name for name, task in settings.tasks.items() if task.data is not None and task.data.startswith(HUB)}
     local = {name: build_task(name, task, settings.seed) for name, task in settings.tasks.items() if name not in hub}
     check_task_rewards({name: task for name, task in local.items() if settings.tasks[name].data is not None})
@@ -80,6 +85,13 @@ def _read_data(settings: RunSettings) -> None:
         from distill.preference_pairs import read_pairs
 
         read_pairs(pairs)
+    student = settings.policy.path
+    paths = {name: teacher.path for name, teacher in settings.distillation.teachers.items() if teacher.path is not None}
+    teachers = {name: Path(path) for name, path in paths.items() if Path(path).is_dir()}
+    if settings.uses_loop and teachers and not hub and student is not None and Path(student).is_dir():
+        from distill.on_policy import check_teachers
+
+        check_teachers(settings, Path(student), teachers, local)
 
 
 def _run(settings: RunSettings, folder: RunFolder) -> int:

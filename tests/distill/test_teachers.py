@@ -19,6 +19,7 @@ from rl.config.supervised_settings import TinyPolicySettings
 from rl.config.task_settings import TaskSettings
 from rl.config.teaching_settings import DistillationSettings, OffPolicySettings, TeacherSettings, ThinkingMode
 from rl.policy import build_tiny_policy
+from rl.run import main
 from rl.training.frozen import FrozenPolicy
 from rl.training.model import Policy, SoftmaxSettings
 from rl.training.token_distribution import log_softmax
@@ -50,6 +51,26 @@ def test_a_teacher_with_another_tokenizer_is_refused_with_the_way_out(student: P
     other = build_tiny_policy(WIDE, ["quite different text about cats and dogs, cats and dogs"] * 20, 0, cache)
     with pytest.raises(TeacherError, match=r"distillation\.teachers\.big: .* another tokenizer: .*config=off_policy_distill"):
         check_same_ids("big", student, other, with_images=False)
+
+
+@pytest.mark.parametrize("keys", [{}, {"dry_run": True}, {"stages": {"a": {"distillation.teachers.big": None}, "b": {}}}])
+def test_a_local_teacher_of_any_stage_is_refused_before_the_first_one_starts(
+    student: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: dict[str, object]
+) -> None:
+    other = build_tiny_policy(WIDE, ["quite different text about cats and dogs, cats and dogs"] * 20, 0, cache)
+    run = {
+        "runs": str(tmp_path / "runs"),
+        "policy": {"path": str(student)},
+        "tasks": {"sums": {"family": "algebra", "heldout": 1}},
+        "cold_start": {"enabled": False},
+        "loop": {"refill": False},
+        "query_filter": {"enabled": False},
+        "distillation": {"teachers": {"big": {"path": str(other)}}},
+    }
+    (tmp_path / "run.yaml").write_text(json.dumps(run | keys))
+    assert main([f"config={tmp_path / 'run.yaml'}"]) == 2
+    assert "another tokenizer" in capsys.readouterr().err
+    assert not (tmp_path / "runs" / "run" / "a").exists()
 
 
 def test_a_teacher_that_cuts_images_otherwise_is_refused_only_for_tasks_with_images(student: Path, cache: Path) -> None:

@@ -10,8 +10,11 @@ from rl.config.configure import load
 from rl.config.error import ConfigError
 from rl.config.presets import presets
 from rl.config.settings import RunSettings
+from rl.config.task_settings import TaskSettings
 from rl.integrations.verl.compose import DataFiles, added, compose, values, with_values
 from rl.integrations.verl.environment import run_environment
+from rl.integrations.verl.launch import check_rewards
+from tasks.build import build_task
 
 FILES = DataFiles(Path("/data/train.parquet"), Path("/data/heldout.parquet"))
 TRAINABLE = ("backend=verl", "policy.path=/models/cold", "cold_start.enabled=false", "query_filter.enabled=false")
@@ -36,7 +39,12 @@ def refusal(*arguments: str, on_cpu: bool = False) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("preset", [preset.name for preset in presets()])
+def is_for_verl(preset: str) -> bool:
+    settings = load([f"config={preset}"])
+    return settings.method == "rl" and not settings.distillation.teachers and not settings.stages
+
+
+@pytest.mark.parametrize("preset", [preset.name for preset in presets() if is_for_verl(preset.name)])
 @pytest.mark.parametrize("on_cpu", [False, True])
 def test_every_preset_is_a_configuration_of_verl(preset: str, on_cpu: bool) -> None:
     settings = load([f"config={preset}", *TRAINABLE, "rewards.coin_flip=false", "further_supervised_s=null"])
@@ -156,10 +164,19 @@ def test_all_that_verl_cannot_do_is_refused_at_once_by_key() -> None:
         (("verl.gpus_per_node=4", "verl.tensor_parallel=3"), "verl.tensor_parallel"),
         (("rollout.max_tokens=1024",), "rollout.max_tokens"),
         (("further_supervised_s=10",), "further_supervised_s"),
+        (("method=dpo",), "method"),
+        (("stages={a: {}, b: {}}",), "stages"),
+        (("distillation.teachers.big.path=hub/teacher", "loop.refill=false"), "distillation.teachers"),
     ],
 )
 def test_a_setting_that_verl_cannot_honour_is_refused_by_name(arguments: tuple[str, ...], key: str) -> None:
     assert f"backend=verl: {key}=" in refusal(*TRAINABLE[1:], *arguments)
+
+
+def test_tasks_with_tools_are_refused() -> None:
+    tasks = {name: build_task(name, TaskSettings(family=name, heldout=1), 0) for name in ("algebra", "details")}
+    with pytest.raises(ConfigError, match=r"tasks\.details has tools \(image_zoom_in_tool\).*backend=local"):
+        check_rewards(tasks)
 
 
 def test_a_reference_model_needs_a_gpu() -> None:

@@ -54,11 +54,16 @@ def config_yaml(config: "DictConfig") -> str:
 
 
 def check_rewards(tasks: Mapping[str, Task]) -> None:
-    """Raises `ConfigError` for a reward that needs what verl does not hand on."""
+    """Raises `ConfigError` for a reward that needs what verl does not hand on, and for problems with tools."""
     from rewards.mixture import check_spec, spec_of
 
     for name, task in tasks.items():
         problem = task.heldout[0]
+        if problem.tools:
+            raise ConfigError(
+                f"backend=verl: tasks.{name} has tools ({', '.join(problem.tools)}), and turns with tools are played by our own loop: run it "
+                f"with backend=local, or set tasks.{name}=null"
+            )
         for reward in check_spec(spec_of(problem.reward), problem.target):
             if reward.images:
                 raise ConfigError(f"backend=verl: tasks.{name}: reward {reward.name!r} reads images, which verl does not hand to rewards")

@@ -71,6 +71,25 @@ def _coin(settings: RunSettings) -> str | None:
     return "rewards.coin_flip=true: a control of our own loop; run it with backend=local" if settings.rewards.coin_flip else None
 
 
+def _method(settings: RunSettings) -> str | None:
+    if settings.method != "rl":
+        return f"method={settings.method}: verl's trainer is there for reinforcement learning; run it with backend=local, or set method=rl"
+    return None
+
+
+def _teachers(settings: RunSettings) -> str | None:
+    if settings.distillation.teachers:
+        names = ", ".join(settings.distillation.teachers)
+        return f"distillation.teachers={names}: verl is given rewards alone; run it with backend=local, or remove them (...teachers.<name>=null)"
+    return None
+
+
+def _stages(settings: RunSettings) -> str | None:
+    if settings.stages:
+        return f"stages={', '.join(settings.stages)}: verl's trainer is one run; name one stage's keys, or run them with backend=local"
+    return None
+
+
 def _further(settings: RunSettings) -> str | None:
     if settings.further_supervised_s is not None:
         return f"further_supervised_s={settings.further_supervised_s:g}: a control of our own loop; run it with backend=local"
@@ -136,6 +155,9 @@ _CHECKS: tuple[Check, ...] = (
     _lag,
     _engine,
     _coin,
+    _method,
+    _teachers,
+    _stages,
     _further,
     _aggregation,
     _decay,
