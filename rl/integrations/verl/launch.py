@@ -61,7 +61,7 @@ def check_rewards(tasks: Mapping[str, Task]) -> None:
         problem = task.heldout[0]
         if problem.tools:
             raise ConfigError(
-                f"backend=verl: tasks.{name} has tools ({', '.join(problem.tools)}), and turns with tools are played by our own loop: run it "
+                f"backend=verl: tasks.{name} has tools ({', '.join(problem.tools)}), and only our own loop plays turns with tools: run it "
                 f"with backend=local, or set tasks.{name}=null"
             )
         for reward in check_spec(spec_of(problem.reward), problem.target):

@@ -80,7 +80,7 @@ def _method(settings: RunSettings) -> str | None:
 def _teachers(settings: RunSettings) -> str | None:
     if settings.distillation.teachers:
         names = ", ".join(settings.distillation.teachers)
-        return f"distillation.teachers={names}: verl is given rewards alone; run it with backend=local, or remove them (...teachers.<name>=null)"
+        return f"distillation.teachers={names}: verl is given rewards alone; run it with backend=local, or set each to null"
     return None
 
 
