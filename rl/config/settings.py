@@ -202,7 +202,7 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _something_is_trained(self) -> "RunSettings":
-        if self.method == "sft" and not self.cold_start.enabled and self.further_supervised_s is None:
+        if self.method == "sft" and not self.cold_start.enabled:
             raise ValueError(
                 "method=sft is the cold start alone, and cold_start.enabled=false: nothing would be trained; take one of them out"
             )

@@ -251,7 +251,6 @@ def test_a_mode_that_is_named_twice_is_refused() -> None:
 
 def test_supervised_training_without_its_cold_start_is_refused() -> None:
     assert "method=sft is the cold start alone, and cold_start.enabled=false" in refusal(TASK, "method=sft", "cold_start.enabled=false")
-    assert load([TASK, "method=sft", "cold_start.enabled=false", "further_supervised_s=9"]).further_supervised_s == 9
 
 
 def test_two_ranks_on_one_gpu_are_refused() -> None:
