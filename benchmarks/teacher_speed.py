@@ -3,6 +3,8 @@
 Scored tokens a second on one core: hidden states (for the full vocabulary), top-k and the sampled token on torch, top-k and the sampled
 token on vLLM; and the memory above the inputs that a divergence takes, all logits at once against chunks. Keys, with defaults:
 hidden=160 layers=4 groups=16 prompt=24 tokens=48 rounds=5
+
+    python benchmarks/teacher_speed.py run=runs/on_policy_distill      the share of a run's steps that waits for the teacher, instead
 """
 
 import multiprocessing
@@ -19,6 +21,9 @@ DEFAULTS = {"hidden": 160, "layers": 4, "groups": 16, "prompt": 24, "tokens": 48
 
 
 def main(arguments: list[str]) -> None:
+    if arguments and arguments[0].startswith("run="):
+        _waiting(Path(arguments[0].removeprefix("run=")))
+        return
     values = DEFAULTS | {key: int(value) for key, value in (argument.split("=", 1) for argument in arguments)}
     if unknown := values.keys() - DEFAULTS.keys():
         raise SystemExit(f"unknown key {', '.join(unknown)}; known: {', '.join(DEFAULTS)}")
@@ -36,6 +41,14 @@ def main(arguments: list[str]) -> None:
         print(f"\n{'full reverse KL, 4,096 x 32,768':34}{'peak MiB':>10}")
         for name, size in pool.apply(_memory):
             print(f"{name:34}{size:>10,.0f}")
+
+
+def _waiting(run: Path) -> None:
+    from rl.records.run_folder import RunFolder
+
+    steps = [step.values for step in RunFolder(run).metrics()]
+    step_s, teacher_s = (statistics.mean(values[name] for values in steps) for name in ("time/step_s", "time/teacher_s"))
+    print(f"{len(steps)} steps of {step_s:.2f} s, {teacher_s:.2f} s of each ({teacher_s / step_s:.0%}) waiting for the teacher")
 
 
 def _torch(values: dict[str, int]) -> list[tuple[str, float]]:
